@@ -1,0 +1,134 @@
+"""The connection to the leads database, on SQLite and on MySQL/MariaDB alike."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, Table, create_engine, event, func
+from sqlalchemy.dialects import mysql, sqlite
+from sqlalchemy.engine import Connection, make_url
+
+from shared.offload import Offload, run_here
+
+CONNECT_TIMEOUT_SECONDS = 3
+READ_TIMEOUT_SECONDS = 30
+
+
+def open_database(url: str, offload: Offload = run_here) -> Engine:
+    """An engine for `url`; connects when first used.
+
+    `offload` runs the calls into SQLite (MySQL's are sockets, which gevent makes cooperative by itself).
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        return _open_sqlite(url, offload)
+    return create_engine(
+        make_url(url).update_query_dict({"charset": "utf8mb4"}),
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,
+        pool_recycle=1800,
+        connect_args={
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": READ_TIMEOUT_SECONDS,
+            "write_timeout": READ_TIMEOUT_SECONDS,
+            # Strict whatever the server's default: text is never cut, a bad value is an error.
+            "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+        },
+    )
+
+
+def _open_sqlite(url: str, offload: Offload) -> Engine:
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+
+    class OffloadedCursor(sqlite3.Cursor):
+        def execute(self, *args: Any) -> Any:
+            return offload(super().execute, *args)
+
+        def executemany(self, *args: Any) -> Any:
+            return offload(super().executemany, *args)
+
+        def fetchall(self) -> list[Any]:
+            return offload(super().fetchall)
+
+    class OffloadedConnection(sqlite3.Connection):
+        def cursor(self, factory: Any = OffloadedCursor) -> Any:
+            return super().cursor(factory)
+
+        def commit(self) -> None:
+            offload(super().commit)
+
+    engine = create_engine(
+        url, connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": 30}
+    )
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _: object) -> None:
+        # sqlite3's own transactions begin at the first write; ours begin when SQLAlchemy says so.
+        connection.isolation_level = None
+        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # A reader takes no lock; a writer says so (`writing`) and takes it at once, since a reader that
+        # turns writer later may find its snapshot outdated and fail.
+        mode = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {mode}")
+
+    return engine
+
+
+def writing(engine: Engine) -> Engine:
+    """The same engine, for transactions that write."""
+    return engine.execution_options(writing=True)
+
+
+def upsert(
+    connection: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    add: Sequence[str] = (),
+    greatest: Sequence[str] = (),
+    replace: Sequence[str] = (),
+) -> None:
+    """Inserts `rows` in one statement; where a primary key is there already, columns in `add` are summed
+    up, of `greatest` the larger value stays, of `replace` the new one, and all others stay as they are.
+
+    `rows` must be sorted by primary key: unsorted upserts of two writers deadlock.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        lite = sqlite.insert(table).values(list(rows))
+        changes = _changes(table, lite.excluded, func.max, add, greatest, replace)
+        keys = list(table.primary_key.columns)
+        connection.execute(
+            lite.on_conflict_do_update(index_elements=keys, set_=changes)
+            if changes
+            else lite.on_conflict_do_nothing(index_elements=keys)
+        )
+    else:
+        my = mysql.insert(table).values(list(rows))
+        changes = _changes(table, my.inserted, func.greatest, add, greatest, replace)
+        key = next(iter(table.primary_key.columns))
+        connection.execute(my.on_duplicate_key_update(changes or {key.name: key}))
+
+
+def _changes(
+    table: Table,
+    new: Any,
+    larger: Callable[[Any, Any], Any],
+    add: Sequence[str],
+    greatest: Sequence[str],
+    replace: Sequence[str],
+) -> dict[str, Any]:
+    return (
+        {name: table.c[name] + new[name] for name in add}
+        | {name: larger(table.c[name], new[name]) for name in greatest}
+        | {name: new[name] for name in replace}
+    )

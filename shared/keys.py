@@ -1,0 +1,98 @@
+"""The keys that sign JWTs: a folder of RSA private keys, `<kid>.pem` each, the last by name signs.
+
+Every key in the folder verifies, so two may be live at once and a rotation logs nobody out. The public
+halves are published as JWKS (RFC 7517).
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ALGORITHM = "RS256"
+KEY_BITS = 2048
+
+
+class NoKeys(SystemExit):
+    """Stops the start: there is no usable key; the message names the folder and the command that makes one."""
+
+
+@dataclass(frozen=True, slots=True)
+class JwtKeys:
+    """Keys by `kid`; `signing_kid` names the one that signs."""
+
+    signing_kid: str
+    private: dict[str, rsa.RSAPrivateKey]
+
+    @property
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        return self.private[self.signing_kid]
+
+    def public_key(self, kid: str | None) -> rsa.RSAPublicKey | None:
+        """The key a token says it was signed with, or None if it is none of ours."""
+        key = self.private.get(kid or "")
+        return key.public_key() if key else None
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JWK set."""
+        return {"keys": [_jwk(kid, key.public_key()) for kid, key in sorted(self.private.items())]}
+
+
+def read_keys(folder: Path) -> JwtKeys:
+    """The keys of `folder`. Raises NoKeys if there is none or one cannot be read."""
+    private: dict[str, rsa.RSAPrivateKey] = {}
+    for path in sorted(folder.glob("*.pem")):
+        try:
+            key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        except (ValueError, TypeError, OSError) as error:
+            raise NoKeys(
+                f"JWT_KEYS_DIR: {path} is no private key in PEM without a password ({error})"
+            ) from None
+        if not isinstance(key, rsa.RSAPrivateKey):
+            raise NoKeys(f"JWT_KEYS_DIR: {path} is no RSA key; {ALGORITHM} needs one")
+        private[path.stem] = key
+    if not private:
+        raise NoKeys(f"JWT_KEYS_DIR: no key in {folder}; `make keys` makes one")
+    return JwtKeys(signing_kid=max(private), private=private)
+
+
+def make_key(folder: Path, now: datetime) -> Path:
+    """Makes a key in `folder` that sorts after those made before it, and returns its path."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path = folder / f"{now:%Y%m%dT%H%M%S%f}.pem"
+    key = rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    # Under another name first: whoever reads the folder meanwhile sees a whole key or none.
+    unfinished = path.with_suffix(".new")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    return path
+
+
+def _jwk(kid: str, key: rsa.RSAPublicKey) -> dict[str, str]:
+    numbers = key.public_numbers()
+    return {
+        "kty": "RSA",
+        "use": "sig",
+        "alg": ALGORITHM,
+        "kid": kid,
+        "n": _base64url(numbers.n),
+        "e": _base64url(numbers.e),
+    }
+
+
+def _base64url(number: int) -> str:
+    octets = number.to_bytes((number.bit_length() + 7) // 8, "big")
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()

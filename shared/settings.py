@@ -1,0 +1,218 @@
+"""The only reader of the environment: every variable, what it takes, and what it is when not set."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+DEFAULT_PASSWORDS = {"", "guest", "root", "password", "password123", "secret", "!changeMe!", "!change!"}
+
+
+class InvalidSetting(SystemExit):
+    """Stops the start: the message has one line a variable, with what it got and what it takes."""
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ValueError
+        return int(text)
+
+    return parse
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError
+        return text
+
+    return parse
+
+
+def _url(*schemes: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        parts = urlsplit(text)
+        if parts.scheme not in schemes or not (parts.hostname or parts.scheme.startswith("sqlite")):
+            raise ValueError
+        _ = parts.port  # raises on a port that is no number
+        return text
+
+    return parse
+
+
+def _path(text: str) -> Path:
+    return Path(text).resolve()
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """How one environment variable is read; it stands in the metadata of its field of `Settings`."""
+
+    name: str
+    parse: Callable[[str], Any]
+    takes: str
+    about: str
+    secret: bool = False
+
+
+def _variable(name: str, default: Any, parse: Callable[[str], Any], takes: str, about: str) -> Any:
+    variable = Variable(name, parse, takes, about, secret=name.endswith("_URL"))
+    return field(default=default, metadata={"variable": variable})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a process is told by its surroundings. Built once, in the composition root, and handed down."""
+
+    app_env: str = _variable(
+        "APP_ENV",
+        "development",
+        _one_of("development", "production"),
+        "development or production",
+        "production refuses demo users, default passwords and keys made for development",
+    )
+    data_dir: Path = _variable(
+        "DATA_DIR",
+        Path("var"),
+        _path,
+        "a folder",
+        "where the embedded database, the queue files and development keys are kept",
+    )
+    database_url: str = _variable(
+        "DATABASE_URL",
+        "",
+        _url("mysql+pymysql", "sqlite"),
+        "mysql+pymysql://user:password@host:port/name or sqlite:////absolute/path",
+        "the leads database; not set: SQLite under DATA_DIR",
+    )
+    amqp_url: str = _variable(
+        "AMQP_URL",
+        "",
+        _url("amqp", "amqps"),
+        "amqp://user:password@host:port/vhost",
+        "RabbitMQ; not set: the embedded queue under DATA_DIR",
+    )
+    redis_url: str = _variable(
+        "REDIS_URL",
+        "",
+        _url("redis", "rediss"),
+        "redis://host:port/number",
+        "shared rate limits; not set: limits in each process",
+    )
+    bind_host: str = _variable(
+        "BIND_HOST", "127.0.0.1", str, "an address of this host", "where both services listen"
+    )
+    ingest_port: int = _variable(
+        "INGEST_PORT", 8080, _whole(1, 65535), "a port from 1 to 65535", "the ingest service's port"
+    )
+    admin_port: int = _variable(
+        "ADMIN_PORT", 8081, _whole(1, 65535), "a port from 1 to 65535", "the admin service's port"
+    )
+    web_workers: int = _variable(
+        "WEB_WORKERS", 1, _whole(1, 256), "a whole number from 1 to 256", "gunicorn workers of each service"
+    )
+    rate_limit_per_minute: int = _variable(
+        "RATE_LIMIT_PER_MINUTE",
+        1000,
+        _whole(1, 10**9),
+        "a whole number from 1 to 1000000000",
+        "requests a client may make in a minute",
+    )
+    jwt_keys_dir: Path | None = _variable(
+        "JWT_KEYS_DIR",
+        None,
+        _path,
+        "a folder",
+        "private keys that sign JWTs, one <kid>.pem each; not set: DATA_DIR/jwt-keys",
+    )
+    log_level: str = _variable(
+        "LOG_LEVEL",
+        "info",
+        _one_of("debug", "info", "warning", "error"),
+        "debug, info, warning or error",
+        "what is logged",
+    )
+
+    @property
+    def leads_database_url(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'leadgate.sqlite3'}"
+
+    @property
+    def jwt_keys_path(self) -> Path:
+        return self.jwt_keys_dir or self.data_dir / "jwt-keys"
+
+    @property
+    def queues_path(self) -> Path:
+        return self.data_dir / "queues"
+
+
+def variables() -> dict[str, Variable]:
+    """Every variable by the name of its field in `Settings`, in the order of the documents' table."""
+    return {f.name: f.metadata["variable"] for f in fields(Settings)}
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from the environment (`os.environ` unless given); an empty variable counts as not set.
+
+    Raises InvalidSetting, a SystemExit whose message has one line for each variable that is wrong.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    faults: list[str] = []
+    for attribute, variable in variables().items():
+        text = environment.get(variable.name, "")
+        if not text:
+            continue
+        try:
+            values[attribute] = variable.parse(text)
+        except ValueError:
+            got = masked(text) if variable.secret else text
+            faults.append(f"{variable.name}: got {got!r}, takes {variable.takes}")
+    settings = Settings(**values)
+    faults += _faults_in_production(settings) if settings.app_env == "production" else []
+    if faults:
+        raise InvalidSetting("\n".join(faults))
+    return settings
+
+
+def _faults_in_production(settings: Settings) -> list[str]:
+    """What production refuses to start with, a line each (contract, section 1)."""
+    faults = []
+    for name, url in (("DATABASE_URL", settings.database_url), ("AMQP_URL", settings.amqp_url)):
+        if not url:
+            faults.append(f"{name}: not set; production takes no embedded parts")
+        elif (urlsplit(url).password or "") in DEFAULT_PASSWORDS:
+            faults.append(f"{name}: has a default or empty password; production takes one of your own")
+    if settings.jwt_keys_dir is None:
+        faults.append("JWT_KEYS_DIR: not set; production takes a folder with keys of your own")
+    elif settings.jwt_keys_dir.is_relative_to(settings.data_dir.resolve()):
+        faults.append(
+            "JWT_KEYS_DIR: lies under DATA_DIR, where development keys are made; takes another folder"
+        )
+    return faults
+
+
+def masked(url: str) -> str:
+    """The URL with its password replaced, fit for a log."""
+    try:
+        parts = urlsplit(url)
+        if parts.password is None:
+            return url if parts.scheme else "***"
+        return url.replace(f":{parts.password}@", ":***@")
+    except ValueError:
+        return "***"
+
+
+def effective(settings: Settings) -> dict[str, str]:
+    """Every variable with its value in force, secrets masked: what is logged at start."""
+    return {
+        variable.name: masked(str(getattr(settings, attribute)))
+        if variable.secret and getattr(settings, attribute)
+        else str(getattr(settings, attribute) or "")
+        for attribute, variable in variables().items()
+    }

@@ -1,0 +1,106 @@
+"""JSON as the contract takes it (section 2): what would be changed or lost on its way is refused here."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+MAX_DEPTH = 64
+_LOW, _HIGH = -(2**63), 2**63 - 1
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# Possessive and with an optional end quote: a string that never ends is read once, not once a quote.
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
+
+
+class JsonRefused(ValueError):
+    """The text is no JSON, or JSON that two readers could understand differently; says which."""
+
+
+def loads(body: bytes) -> Any:
+    """The value in `body`, UTF-8.
+
+    Raises JsonRefused for malformed JSON and for duplicate keys, NaN and infinities, lone surrogates,
+    NUL, integers beyond 64 bits and nesting past 64 levels.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise JsonRefused(f"The body is not UTF-8 (byte {error.start})") from None
+    if body.startswith(b"\xef\xbb\xbf"):
+        text = text[1:]
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(text, MAX_DEPTH):
+        raise JsonRefused(f"The JSON is nested more than {MAX_DEPTH} levels deep")
+    try:
+        value = _decoder.decode(text)
+    except json.JSONDecodeError as error:
+        raise JsonRefused(
+            f"Malformed JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    # Both can only come out of an escape: raw ones do not get through the decoder above.
+    if b"\\u" in body:
+        _refuse_unstorable_text(value)
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise JsonRefused(f"The JSON has the key {key[:100]!r} twice")
+            seen.add(key)
+    return value
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > 20 or not _LOW <= (number := int(digits)) <= _HIGH:
+        raise JsonRefused(f"The JSON has an integer beyond 64 bits ({digits[:20]}…)")
+    return number
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise JsonRefused(f"The JSON has a number beyond the range of a double ({digits[:20]})")
+    return number
+
+
+def _constant(name: str) -> Any:
+    raise JsonRefused(f"The JSON has {name}, which is not a JSON number")
+
+
+def _deeper_than(text: str, limit: int) -> bool:
+    """Counts brackets outside of strings, so that no depth can exhaust the stack of the decoder."""
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        char = token[0]
+        if char in "[{":
+            depth += 1
+            if depth > limit:
+                return True
+        elif char in "]}":
+            depth -= 1
+    return False
+
+
+def _refuse_unstorable_text(value: Any) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise JsonRefused("The JSON has a NUL character (\\u0000)")
+        if _SURROGATE.search(value):
+            raise JsonRefused("The JSON has half of a surrogate pair")
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_unstorable_text(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable_text(key)
+            _refuse_unstorable_text(item)
+
+
+_decoder = json.JSONDecoder(
+    object_pairs_hook=_unique_keys, parse_int=_integer, parse_float=_finite, parse_constant=_constant
+)

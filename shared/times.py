@@ -1,0 +1,26 @@
+"""Times as every client, message and table has them: UTC, microseconds, RFC 3339 with Z."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Now, aware, in UTC: the clock that production hands to whoever needs one."""
+    return datetime.now(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """`2026-11-21T09:30:00.000001Z` (RFC 3339, always six digits) for an aware time in UTC."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+
+
+def parse_time(text: str) -> datetime:
+    """The aware UTC time that `format_time` wrote. Raises ValueError on anything without a zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
