@@ -7,7 +7,10 @@ halves are published as JWKS (RFC 7517).
 from __future__ import annotations
 
 import base64
+import logging
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,12 +19,15 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+log = logging.getLogger("leadgate.keys")
+
 ALGORITHM = "RS256"
 KEY_BITS = 2048
+REREAD_SECONDS = 1.0
 
 
 class NoKeys(SystemExit):
-    """Stops the start: there is no usable key; the message names the folder and the command that makes one."""
+    """Stops the start: there is no usable key; the message names the folder and how to get one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +67,31 @@ def read_keys(folder: Path) -> JwtKeys:
     if not private:
         raise NoKeys(f"JWT_KEYS_DIR: no key in {folder}; `make keys` makes one")
     return JwtKeys(signing_kid=max(private), private=private)
+
+
+class KeyRing:
+    """The keys of `folder` as they are now: looked at again every REREAD_SECONDS, a new key joins in."""
+
+    def __init__(self, folder: Path, elapsed: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._elapsed = elapsed
+        self._keys: JwtKeys | None = None
+        self._names: list[str] = []
+        self._look_again = float("-inf")
+
+    def current(self) -> JwtKeys:
+        """The keys. Raises NoKeys if there never was one; later faults leave the last keys in force."""
+        if self._keys is None or self._elapsed() >= self._look_again:
+            self._look_again = self._elapsed() + REREAD_SECONDS
+            names = sorted(path.name for path in self._folder.glob("*.pem"))
+            if self._keys is None or names != self._names:
+                try:
+                    self._keys, self._names = read_keys(self._folder), names
+                except NoKeys as error:
+                    if self._keys is None:
+                        raise
+                    log.error("the last JWT keys stay in force: %s", error)
+        return self._keys
 
 
 def make_key(folder: Path, now: datetime) -> Path:

@@ -157,9 +157,8 @@ erasures = Table(
 quarantined_leads = Table(
     "quarantined_leads",
     metadata,
+    # Derived from where the lead stood or what the message said: what comes twice is parked once.
     Column("id", LeadId, primary_key=True),
-    # Of what is quarantined: a message that comes twice is parked once.
-    Column("fingerprint", Bytes(32), nullable=False, unique=True),
     Column("lead_id", LeadId),
     Column("client_id", BigInteger),
     Column("email_hash", Bytes(32)),

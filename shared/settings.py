@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-DEFAULT_PASSWORDS = {"", "guest", "root", "password", "password123", "secret", "!changeMe!", "!change!"}
+DEMO_PASSWORD = "password123"  # noqa: S105 - the demo users', refused in production
+DEFAULT_PASSWORDS = {"", "guest", "root", "password", DEMO_PASSWORD, "secret", "!changeMe!", "!change!"}
 
 
 class InvalidSetting(SystemExit):

@@ -1,0 +1,52 @@
+"""`python -m consumer`: wiring, signals, exit codes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import time
+from types import FrameType
+
+from consumer.consumer import Consumer
+from consumer.writer import Writer
+from shared.database import open_database
+from shared.messages import NewerSchema
+from shared.observability import start_logging
+from shared.queues import open_consumer
+from shared.settings import read_settings
+
+NEWER_SCHEMA_STATUS = 3
+
+
+def main() -> int:
+    """Runs until SIGTERM or SIGINT, which ends in 0; a second signal ends it at once, in 1.
+
+    3 when a message needs a newer consumer.
+    """
+    settings = read_settings()
+    start_logging(settings, "consumer")
+    writer = Writer(open_database(settings.leads_database_url))
+    consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
+    signals = 0
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal signals
+        signals += 1
+        if signals > 1:
+            os._exit(1)  # nothing is lost: what was not acknowledged comes again
+        consumer.stop()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    try:
+        consumer.run()
+    except NewerSchema as error:
+        logging.getLogger("leadgate.consumer").error("a message has %s: start a newer one", error)
+        return NEWER_SCHEMA_STATUS
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

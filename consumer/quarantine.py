@@ -1,0 +1,59 @@
+"""Parking what cannot be stored, with its bytes and the reason, so that it is neither lost nor in the way."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from typing import Any
+from uuid import NAMESPACE_OID, UUID, uuid5
+
+from shared.messages import Lead, encode_lead
+
+UNDECODABLE = "undecodable_message"
+REFUSED_BY_DATABASE = "refused_by_database"
+
+
+def quarantine_message(body: bytes, detail: str, attempts: int, now: datetime.datetime) -> dict[str, Any]:
+    """The row of `quarantined_leads` for a message that is none of ours, with its raw bytes."""
+    return _row(
+        id=uuid5(NAMESPACE_OID, hashlib.sha256(body).hexdigest()),
+        reason=UNDECODABLE,
+        detail=detail,
+        payload=body,
+        attempts=attempts,
+        now=now,
+    )
+
+
+def quarantine_lead(
+    lead: Lead, detail: str, place: tuple[UUID, int, int], attempts: int, now: datetime.datetime
+) -> dict[str, Any]:
+    """The row for a lead; `place` is its producer, the number of its batch, and its index there."""
+    producer_id, sequence, index = place
+    row = _row(
+        id=uuid5(producer_id, f"{sequence}/{index}"),
+        reason=REFUSED_BY_DATABASE,
+        detail=detail,
+        payload=encode_lead(lead),
+        attempts=attempts,
+        now=now,
+    )
+    return row | {"lead_id": lead.id, "client_id": lead.client_id, "received_at": lead.received_at}
+
+
+def _row(
+    *, id: UUID, reason: str, detail: str, payload: bytes, attempts: int, now: datetime.datetime
+) -> dict[str, Any]:
+    return {
+        "id": id,
+        "lead_id": None,
+        "client_id": None,
+        "received_at": None,
+        "reason": reason,
+        "detail": detail,
+        "payload": payload,
+        "attempts": attempts,
+        "created_at": now,
+        "resolution": None,
+        "resolved_at": None,
+    }

@@ -1,0 +1,1 @@
+"""Running Leadgate: on one machine, under gunicorn, in containers."""

@@ -1,0 +1,166 @@
+"""Makes leads durable: everything that waits while one message is on its way becomes the next message.
+
+At low load a message has one lead and waits for nothing; under load messages grow by themselves, and the
+cost of confirming and delivering one is shared. docs/how-a-lead-travels.md has the rules behind the numbers.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from uuid import UUID
+
+from shared.messages import Header, encode_batch
+from shared.queues import NotConfirmed, Producer
+
+log = logging.getLogger("leadgate.publisher")
+
+CONFIRM_SECONDS = 5.0
+BATCH_LEADS = 1000
+BATCH_BYTES = 1024 * 1024
+QUIET_SECONDS = 30.0
+
+
+class _Waiting:
+    """The leads of one request, encoded, until they are durable or given up."""
+
+    __slots__ = ("deadline", "done", "failure", "leads", "size")
+
+    def __init__(self, leads: Sequence[bytes], deadline: float) -> None:
+        self.leads = leads
+        self.size = sum(map(len, leads))
+        self.deadline = deadline
+        self.failure: str | None = None
+        self.done = threading.Event()
+
+
+class Publisher:
+    """One a worker process: numbers its messages 1, 2, 3 … and has one of them on its way at a time.
+
+    A number is never used for other leads. A message that was given up is named in `voids` of those that
+    follow, until one of them is confirmed. `elapsed` counts seconds from anywhere.
+    """
+
+    def __init__(
+        self, producer: Producer, producer_id: UUID, elapsed: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._producer = producer
+        self._producer_id = producer_id
+        self._elapsed = elapsed
+        self._waiting: deque[_Waiting] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._sequence = 0
+        self._settled_leads = 0
+        self._announced = 0  # the highest settled number that a confirmed message has carried
+        self._voids: tuple[int, ...] = ()
+        self._thread = threading.Thread(target=self._run, name="publisher", daemon=True)
+
+    @property
+    def durability(self) -> str:
+        return self._producer.durability
+
+    def start(self) -> None:
+        """Begins to connect and to publish; after fork, in the worker that accepts."""
+        self._producer.start()
+        self._thread.start()
+
+    def is_ready(self) -> bool:
+        """Whether a lead could be made durable now."""
+        return not self._closing and self._producer.is_ready()
+
+    def accept(self, leads: Sequence[bytes]) -> None:
+        """Returns once all `leads`, as `encode_lead` makes them, are durable; they share one message.
+
+        Raises NotConfirmed if that cannot be had within CONFIRM_SECONDS. Then none of them is accepted;
+        they may be stored all the same, at most once.
+        """
+        if self._closing:
+            raise NotConfirmed("the service is stopping")
+        waiting = _Waiting(leads, self._elapsed() + CONFIRM_SECONDS)
+        self._waiting.append(waiting)
+        self._wake.set()
+        waiting.done.wait()
+        if waiting.failure is not None:
+            raise NotConfirmed(waiting.failure)
+
+    def stop(self) -> None:
+        """Publishes what waits and a checkpoint, then closes the producer; at most about CONFIRM_SECONDS."""
+        self._closing = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2 * CONFIRM_SECONDS)
+        self._producer.close()
+
+    def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    break
+                self._wake.clear()
+                # Looked at once more after clear: what came in between has set the flag too early.
+                if not self._waiting and not self._closing and not self._wake.wait(QUIET_SECONDS):
+                    self._checkpoint()
+                continue
+            self._publish(self._next_batch())
+        self._checkpoint()
+
+    def _next_batch(self) -> list[_Waiting]:
+        """The requests that share the next message, in the order they came; one request is never split."""
+        batch: list[_Waiting] = []
+        leads = size = 0
+        while self._waiting:
+            first = self._waiting[0]
+            if batch and (leads + len(first.leads) > BATCH_LEADS or size + first.size > BATCH_BYTES):
+                break
+            self._waiting.popleft()
+            if first.deadline <= self._elapsed():
+                _settle([first], "the queue has been too slow")
+                continue
+            batch.append(first)
+            leads += len(first.leads)
+            size += first.size
+        return batch
+
+    def _publish(self, batch: list[_Waiting]) -> None:
+        if not batch:
+            return
+        self._sequence += 1
+        leads = [lead for waiting in batch for lead in waiting.leads]
+        failure = self._send(self._sequence, leads, batch[0].deadline - self._elapsed())
+        if failure is None:
+            self._settled_leads += len(leads)
+        else:
+            self._voids += (self._sequence,)
+            log.warning("message %d with %d leads is given up: %s", self._sequence, len(leads), failure)
+        _settle(batch, failure)
+
+    def _checkpoint(self) -> None:
+        """Tells the consumers that every number so far is settled, if no message has told them yet."""
+        if self._announced < self._sequence:
+            failure = self._send(0, [], CONFIRM_SECONDS, settled=self._sequence)
+            if failure is not None:
+                log.warning("a checkpoint is put off: %s", failure)
+
+    def _send(
+        self, sequence: int, leads: Sequence[bytes], timeout: float, settled: int | None = None
+    ) -> str | None:
+        """Publishes one message; the reason if it is not confirmed within `timeout` seconds."""
+        settled = sequence - 1 if settled is None else settled
+        header = Header(self._producer_id, sequence, settled, self._settled_leads, self._voids)
+        try:
+            self._producer.publish(encode_batch(header, leads), timeout)
+        except NotConfirmed as error:
+            return str(error)
+        self._announced = settled
+        self._voids = ()
+        return None
+
+
+def _settle(batch: list[_Waiting], failure: str | None) -> None:
+    for waiting in batch:
+        waiting.failure = failure
+        waiting.done.set()

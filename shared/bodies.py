@@ -1,0 +1,27 @@
+"""The body of a request, as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import request
+
+from shared.errors import ApiError
+from shared.strict_json import JsonRefused, loads
+
+
+def json_object() -> dict[str, Any]:
+    """The JSON object in the body of the current request.
+
+    Raises ApiError 415 for another content type, 400 for what is no JSON object; werkzeug raises 413 for a
+    body over the app's MAX_CONTENT_LENGTH.
+    """
+    if not request.is_json:
+        raise ApiError(415, "The body must be JSON: Content-Type: application/json")
+    try:
+        value = loads(request.get_data(cache=False))
+    except JsonRefused as refused:
+        raise ApiError(400, str(refused)) from None
+    if not isinstance(value, dict):
+        raise ApiError(400, "The body must be a JSON object")
+    return value

@@ -1,0 +1,26 @@
+"""The id under which a request is found again: in its answer, its log lines, its message, its lead."""
+
+from __future__ import annotations
+
+import re
+import uuid
+
+from flask import Flask, Response, g, request
+
+_SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def init_request_ids(app: Flask) -> None:
+    """Gives every request of `app` an id in `g.request_id`: the client's if it sent a sane one."""
+    app.before_request(_choose)
+    app.after_request(_answer)
+
+
+def _choose() -> None:
+    sent = request.headers.get("X-Request-ID", "")
+    g.request_id = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex
+
+
+def _answer(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    return response

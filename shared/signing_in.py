@@ -1,0 +1,50 @@
+"""The routes both services share for signing in: `/api/login_check` and `/.well-known/jwks.json`."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, current_app
+from marshmallow import Schema, fields, validate
+
+from shared.access import TOKEN_SECONDS, access_of, caller_address, open_to_all
+from shared.bodies import json_object
+from shared.errors import ApiError, answer
+from shared.passwords import Passwords
+
+
+class LoginSchema(Schema):
+    """Who signs in."""
+
+    email = fields.String(required=True, validate=validate.Length(max=255))
+    password = fields.String(required=True, validate=validate.Length(max=1024))
+
+
+_login_schema = LoginSchema()
+
+
+def signing_in_blueprint(passwords: Passwords) -> Blueprint:
+    """The two routes, checking passwords with `passwords`."""
+    blueprint = Blueprint("signing_in", __name__)
+
+    @blueprint.post("/api/login_check")
+    @open_to_all
+    def login_check() -> Response:
+        """A JWT for an email and a password."""
+        access = access_of(current_app)
+        access.limits.count(f"address:{caller_address()}")
+        login = _login_schema.load(json_object())
+        user = access.identity.user_by_email(login["email"])
+        # Always one hash, so that the time does not tell whether the email is known.
+        if not passwords.matches(user.password_hash if user else None, login["password"]) or user is None:
+            raise ApiError(401, "Invalid credentials.", headers={"WWW-Authenticate": "Bearer"})
+        body = {"token": access.token_for(user), "expiresIn": TOKEN_SECONDS}
+        return answer(200, body, {"Cache-Control": "no-store"})
+
+    @blueprint.get("/.well-known/jwks.json")
+    @open_to_all
+    def jwks() -> Response:
+        """The public keys that verify our JWTs."""
+        return answer(
+            200, access_of(current_app).keys.current().jwks(), {"Cache-Control": "public, max-age=3600"}
+        )
+
+    return blueprint
