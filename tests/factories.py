@@ -1,0 +1,74 @@
+"""What tests are made of: leads as partners post them and as messages carry them, users, apps."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import Engine
+
+from admin_service.users import create_user
+from shared.database import writing
+from shared.identity import ROLE_API_CLIENT
+from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
+from shared.passwords import Passwords
+
+PASSWORD = "correct horse battery staple"
+PASSWORD_HASH = Passwords().hash(PASSWORD)
+NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
+
+_numbers = itertools.count(1)
+
+
+def lead_body(**changes: Any) -> dict[str, Any]:
+    """A lead as `POST /api/leads` takes it, with an email of its own; a change to None leaves a field out."""
+    number = next(_numbers)
+    body = {
+        "firstName": "Zoë",
+        "lastName": "Müller",
+        "email": f"zoe.{number}.{uuid4().hex[:8]}@example.com",
+        "phone": "+4915112345678",
+        "dateOfBirth": "1990-02-28",
+        "additionalData": {"source": "tests"},
+    } | changes
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def make_lead(*, client_id: int = 1, received_at: datetime | None = None, **content: Any) -> Lead:
+    """An accepted lead. `received_at` is a minute past noon, a microsecond later for each lead made."""
+    return Lead(
+        id=uuid4(),
+        client_id=client_id,
+        received_at=received_at or NOON + timedelta(minutes=1, microseconds=next(_numbers)),
+        request_id=f"request-{next(_numbers)}",
+        content=lead_body(**content),
+    )
+
+
+def make_batch(
+    leads: list[Lead],
+    *,
+    producer_id: UUID | None = None,
+    sequence: int = 1,
+    settled_through: int = 0,
+    settled_leads: int = 0,
+    voids: tuple[int, ...] = (),
+) -> Batch:
+    """A batch of `leads`, of a producer of its own unless one is named."""
+    header = Header(producer_id or uuid4(), sequence, settled_through, settled_leads, voids)
+    return Batch(header, leads)
+
+
+def message(batch: Batch) -> bytes:
+    """The batch as it goes over the queue."""
+    return encode_batch(batch.header, [encode_lead(lead) for lead in batch.leads])
+
+
+def make_user(
+    engine: Engine, email: str = "partner@example.com", *, roles: tuple[str, ...] = (ROLE_API_CLIENT,)
+) -> int:
+    """A user who signs in with PASSWORD; returns the id."""
+    with writing(engine).begin() as connection:
+        return create_user(connection, email, PASSWORD_HASH, roles)
