@@ -1,0 +1,26 @@
+# Every target is also `python3 deploy/local.py TARGET`.
+
+PYTHON ?= python3
+ARGS ?=
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo test test-unit check
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+run: ## run the whole system in the foreground, on SQLite unless *_URL variables name servers
+	@$(PYTHON) deploy/local.py run
+
+demo: ## post a sample of leads to a system of its own and show what became of them
+	@$(PYTHON) deploy/local.py demo
+
+test: ## run all tests; ARGS="-k words" goes to pytest
+	@$(PYTHON) deploy/local.py test -- $(ARGS)
+
+test-unit: ## run the tests that need no server; ARGS as for test
+	@$(PYTHON) deploy/local.py test-unit -- $(ARGS)
+
+check: ## check formatting, lint and types
+	@$(PYTHON) deploy/local.py check

@@ -1,0 +1,154 @@
+"""What the Makefile does, for machines without make: `python3 deploy/local.py TARGET`.
+
+This file alone must be readable to Python 3.6, so that an old Python can be told in one line that it is too
+old. It imports its neighbours only after that, and like them needs the standard library only.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+OLDEST_PYTHON = (3, 11)
+WRONG_USE = 2
+INTERRUPTED = 130
+
+
+def refusal(version: "tuple[int, int]") -> "str | None":
+    """One line for the user of a Python that is too old; None for one that is new enough."""
+    if version >= OLDEST_PYTHON:
+        return None
+    return "Leadgate needs Python 3.11 or newer; this is Python {}.{}".format(*version)
+
+
+def show_help(arguments: "list[str]") -> int:
+    print("python3 deploy/local.py TARGET, or make TARGET:\n")
+    for name, (_, about) in TARGETS.items():
+        print(f"  {name:10} {about}")
+    return 0
+
+
+def run(arguments: "list[str]") -> int:
+    from deploy import local_system, virtual_environment
+
+    return local_system.run(ROOT, os.environ, lambda: python_with(virtual_environment.RUNTIME_LOCK))
+
+
+def demo(arguments: "list[str]") -> int:
+    from deploy import local_system, virtual_environment
+
+    return local_system.demo(ROOT, os.environ, lambda: python_with(virtual_environment.RUNTIME_LOCK))
+
+
+def test(arguments: "list[str]") -> int:
+    return become_pytest("tests", arguments)
+
+
+def test_unit(arguments: "list[str]") -> int:
+    return become_pytest("tests/unit", arguments)
+
+
+def check(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import DEV_LOCK
+
+    python = python_with(DEV_LOCK)
+    failed = []
+    for step in ("ruff format --check .", "ruff check .", "mypy"):
+        print(f"== {step}", flush=True)
+        if subprocess.run([str(python), "-m", *step.split()], cwd=str(ROOT)).returncode != 0:
+            failed.append(step)
+    if failed:
+        print(f"Failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+TARGETS = {
+    "help": (show_help, "show this list"),
+    "run": (run, "run the whole system in the foreground, on SQLite unless *_URL variables name servers"),
+    "demo": (demo, "post a sample of leads to a system of its own and show what became of them"),
+    "test": (test, "run all tests; what follows `--` goes to pytest"),
+    "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
+    "check": (check, "check formatting, lint and types"),
+}
+TAKE_ARGUMENTS = ("test", "test-unit")
+
+
+def python_with(lock: str) -> Path:
+    """The Python of `.venv` with `lock` installed. Raises CannotPrepare."""
+    from deploy.virtual_environment import VirtualEnvironment
+
+    return VirtualEnvironment(ROOT, os.environ, lambda line: print(line, flush=True)).ensure(lock)
+
+
+def become_pytest(folder: str, arguments: "list[str]") -> int:
+    """Turn this process into pytest over `folder`, or over the paths under tests/ among `arguments`."""
+    from deploy.virtual_environment import DEV_LOCK
+
+    python = str(python_with(DEV_LOCK))
+    # What stands later wins, so `-n 0` among the arguments turns the two workers off.
+    workers = [] if {"--pdb", "no:xdist"}.intersection(arguments) else ["-n", "2", "--dist", "loadgroup"]
+    named = any(word.startswith("tests") and (ROOT / word.split("::")[0]).exists() for word in arguments)
+    os.chdir(str(ROOT))
+    os.execv(python, [python, "-m", "pytest", *workers, *([] if named else [folder]), *arguments])  # noqa: S606
+
+
+def stop_at_first_signal() -> None:
+    """Turn the first stop signal into a KeyboardInterrupt and ignore the rest, so that nothing disturbs the
+    cleaning up."""
+    from deploy.supervisor import on_stop_signals
+
+    def interrupt(received: object) -> None:
+        on_stop_signals(lambda again: None)
+        raise KeyboardInterrupt
+
+    on_stop_signals(interrupt)
+
+
+def main(words: "list[str]") -> int:
+    """Do what the first word names with the other words; the exit status."""
+    too_old = refusal(sys.version_info[:2])
+    if too_old:
+        print(too_old, file=sys.stderr)
+        return WRONG_USE
+    name = words[0] if words else "help"
+    arguments = words[2:] if words[1:2] == ["--"] else words[1:]
+    if name in ("-h", "--help"):
+        name = "help"
+    if name not in TARGETS:
+        print(f"No target {name!r}; there are {', '.join(TARGETS)}", file=sys.stderr)
+        return WRONG_USE
+    if arguments and name not in TAKE_ARGUMENTS:
+        print(f"{name} takes no arguments, got {' '.join(arguments)!r}", file=sys.stderr)
+        return WRONG_USE
+    return perform(name, arguments)
+
+
+def perform(name: str, arguments: "list[str]") -> int:
+    """Run one target; what it raises becomes a line and an exit status."""
+    # Started as a file, Python looks for modules in deploy/; as the services, it must look in the root.
+    sys.path[:] = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() != ROOT / "deploy")]
+    from deploy.local_system import PortRefused
+    from deploy.virtual_environment import CannotPrepare
+
+    stop_at_first_signal()
+    try:
+        return TARGETS[name][0](arguments)
+    except CannotPrepare as error:
+        print(error, file=sys.stderr)
+        return error.status
+    except PortRefused as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0 if name == "run" else INTERRUPTED
+
+
+if __name__ == "__main__":
+    status = main(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except OSError:
+        # Who read our output has gone; Python would complain about that once more at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)
