@@ -88,6 +88,8 @@ class Consumer:
             finally:
                 self._held = None
                 queue.close()
+            if not self._stopping:
+                self._sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, no secret
 
     def _drain(self, queue: Queue) -> None:
         while not self._stopping:

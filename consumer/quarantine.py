@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import json
+from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
+
+import orjson
 
 from shared.messages import Lead, encode_lead
 
 UNDECODABLE = "undecodable_message"
 REFUSED_BY_DATABASE = "refused_by_database"
+DETAIL_LENGTH = 500
+# A statement with it may be twice as long, and MariaDB takes 16 MiB.
+PAYLOAD_BYTES = 7 * 1024 * 1024
 
 
 def quarantine_message(body: bytes, detail: str, attempts: int, now: datetime.datetime) -> dict[str, Any]:
-    """The row of `quarantined_leads` for a message that is none of ours, with its raw bytes."""
+    """The row of `quarantined_leads` for a message that is none of ours, with its raw bytes.
+
+    Of more than PAYLOAD_BYTES, which none of ours has, the first are kept.
+    """
+    if len(body) > PAYLOAD_BYTES:
+        detail = f"the first {PAYLOAD_BYTES} of {len(body)} bytes: {detail}"
     return _row(
         id=uuid5(NAMESPACE_OID, hashlib.sha256(body).hexdigest()),
         reason=UNDECODABLE,
         detail=detail,
-        payload=body,
+        payload=body[:PAYLOAD_BYTES],
         attempts=attempts,
         now=now,
     )
@@ -34,11 +46,20 @@ def quarantine_lead(
         id=uuid5(producer_id, f"{sequence}/{index}"),
         reason=REFUSED_BY_DATABASE,
         detail=detail,
-        payload=encode_lead(lead),
+        payload=_payload(lead),
         attempts=attempts,
         now=now,
     )
     return row | {"lead_id": lead.id, "client_id": lead.client_id, "received_at": lead.received_at}
+
+
+def _payload(lead: Lead) -> bytes:
+    try:
+        return encode_lead(lead)
+    except TypeError:
+        # Half a surrogate pair, which is no text in UTF-8: JSON can have it escaped.
+        content: Any = orjson.Fragment(json.dumps(lead.content))
+        return encode_lead(replace(lead, content=content))
 
 
 def _row(
@@ -50,7 +71,7 @@ def _row(
         "client_id": None,
         "received_at": None,
         "reason": reason,
-        "detail": detail,
+        "detail": detail[:DETAIL_LENGTH],
         "payload": payload,
         "attempts": attempts,
         "created_at": now,

@@ -227,7 +227,10 @@ def _correct(connection: Connection, receipt: _Receipt) -> None:
 
 def _lead_row(lead: Lead, receipt: _Receipt, stored_at: datetime.datetime) -> dict[str, Any]:
     content = lead.content
-    first_name, last_name, email = content.get("firstName"), content.get("lastName"), content["email"]
+    first_name, last_name = _text(content, "firstName"), _text(content, "lastName")
+    email = _text(content, "email")
+    if email is None:
+        raise ValueError("email is missing")
     born, verticals, additional = (content.get(k) for k in ("dateOfBirth", "verticals", "additionalData"))
     return {
         "received_at": lead.received_at,
@@ -239,14 +242,14 @@ def _lead_row(lead: Lead, receipt: _Receipt, stored_at: datetime.datetime) -> di
         "first_name": first_name,
         "last_name": last_name,
         "email": email,
-        "phone": content.get("phone"),
+        "phone": _text(content, "phone"),
         "date_of_birth": None if born is None else datetime.date.fromisoformat(born),
-        "city": content.get("city"),
-        "zip_code": content.get("zipCode"),
-        "province_code": content.get("provinceCode"),
-        "country_code": content.get("countryCode"),
+        "city": _text(content, "city"),
+        "zip_code": _text(content, "zipCode"),
+        "province_code": _text(content, "provinceCode"),
+        "country_code": _text(content, "countryCode"),
         "verticals": None if verticals is None else orjson.dumps(verticals).decode(),
-        "client_reference": content.get("clientReference"),
+        "client_reference": _text(content, "clientReference"),
         "additional_data": None if additional is None else orjson.dumps(additional).decode(),
         "request_id": lead.request_id,
         "stored_at": stored_at,
@@ -256,6 +259,17 @@ def _lead_row(lead: Lead, receipt: _Receipt, stored_at: datetime.datetime) -> di
         "last_name_key": sort_key(last_name or ""),
         "email_key": sort_key(email),
     }
+
+
+def _text(content: dict[str, Any], name: str) -> str | None:
+    """A field that is text or nothing: a driver would make a statement of its own out of anything else."""
+    value = content.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise TypeError(f"{name} is no text")
+    value.encode()  # raises on half a surrogate pair
+    return value
 
 
 def _keep_producers(

@@ -41,18 +41,25 @@ class Publisher:
     """One a worker process: numbers its messages 1, 2, 3 … and has one of them on its way at a time.
 
     A number is never used for other leads. A message that was given up is named in `voids` of those that
-    follow, until one of them is confirmed. `elapsed` counts seconds from anywhere.
+    follow, until one of them is confirmed. `elapsed` counts seconds from anywhere; after `quiet_seconds`
+    without a lead the consumers are told that all is settled.
     """
 
     def __init__(
-        self, producer: Producer, producer_id: UUID, elapsed: Callable[[], float] = time.monotonic
+        self,
+        producer: Producer,
+        producer_id: UUID,
+        elapsed: Callable[[], float] = time.monotonic,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._producer = producer
         self._producer_id = producer_id
         self._elapsed = elapsed
+        self._quiet_seconds = quiet_seconds
         self._waiting: deque[_Waiting] = deque()
         self._wake = threading.Event()
         self._closing = False
+        self._entrance = threading.Lock()  # nobody comes in behind the one who locks up
         self._sequence = 0
         self._settled_leads = 0
         self._announced = 0  # the highest settled number that a confirmed message has carried
@@ -78,10 +85,11 @@ class Publisher:
         Raises NotConfirmed if that cannot be had within CONFIRM_SECONDS. Then none of them is accepted;
         they may be stored all the same, at most once.
         """
-        if self._closing:
-            raise NotConfirmed("the service is stopping")
         waiting = _Waiting(leads, self._elapsed() + CONFIRM_SECONDS)
-        self._waiting.append(waiting)
+        with self._entrance:
+            if self._closing:
+                raise NotConfirmed("the service is stopping")
+            self._waiting.append(waiting)
         self._wake.set()
         waiting.done.wait()
         if waiting.failure is not None:
@@ -89,7 +97,8 @@ class Publisher:
 
     def stop(self) -> None:
         """Publishes what waits and a checkpoint, then closes the producer; at most about CONFIRM_SECONDS."""
-        self._closing = True
+        with self._entrance:
+            self._closing = True
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=2 * CONFIRM_SECONDS)
@@ -102,7 +111,7 @@ class Publisher:
                     break
                 self._wake.clear()
                 # Looked at once more after clear: what came in between has set the flag too early.
-                if not self._waiting and not self._closing and not self._wake.wait(QUIET_SECONDS):
+                if not self._waiting and not self._closing and not self._wake.wait(self._quiet_seconds):
                     self._checkpoint()
                 continue
             self._publish(self._next_batch())
@@ -155,6 +164,10 @@ class Publisher:
             self._producer.publish(encode_batch(header, leads), timeout)
         except NotConfirmed as error:
             return str(error)
+        except Exception as error:
+            # Without this thread every request would wait for ever; this one fails, and the log says why.
+            log.exception("message %d cannot be published", sequence)
+            return f"{type(error).__name__}: {error}"
         self._announced = settled
         self._voids = ()
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from shared.errors import ApiError
 from shared.strict_json import JsonRefused, loads
@@ -13,15 +14,24 @@ from shared.strict_json import JsonRefused, loads
 def json_object() -> dict[str, Any]:
     """The JSON object in the body of the current request.
 
-    Raises ApiError 415 for another content type, 400 for what is no JSON object; werkzeug raises 413 for a
+    Raises ApiError 415 for another content type, 400 for what is no JSON object; RequestEntityTooLarge for a
     body over the app's MAX_CONTENT_LENGTH.
     """
     if not request.is_json:
         raise ApiError(415, "The body must be JSON: Content-Type: application/json")
     try:
-        value = loads(request.get_data(cache=False))
+        value = loads(_body())
     except JsonRefused as refused:
         raise ApiError(400, str(refused)) from None
     if not isinstance(value, dict):
         raise ApiError(400, "The body must be a JSON object")
     return value
+
+
+def _body() -> bytes:
+    body = request.get_data(cache=False)
+    # Without Content-Length werkzeug cuts a body off at the limit and says nothing: see whether more comes.
+    may_be_cut_off = len(body) == request.max_content_length and request.content_length is None
+    if may_be_cut_off and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return body

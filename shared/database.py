@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from shared.offload import Offload, run_here
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
+STATEMENT_ROWS = 500
+STATEMENT_BYTES = 1024 * 1024
 
 
 def open_database(url: str, offload: Offload = run_here) -> Engine:
@@ -96,15 +98,40 @@ def upsert(
     greatest: Sequence[str] = (),
     replace: Sequence[str] = (),
 ) -> None:
-    """Inserts `rows` in one statement; where a primary key is there already, columns in `add` are summed
+    """Inserts `rows`, many in a statement; where a primary key is there already, columns in `add` are summed
     up, of `greatest` the larger value stays, of `replace` the new one, and all others stay as they are.
 
     `rows` must be sorted by primary key: unsorted upserts of two writers deadlock.
     """
-    if not rows:
-        return
+    for some in _in_statements(rows):
+        _upsert(connection, table, some, add, greatest, replace)
+
+
+def _in_statements(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
+    """`rows` in portions that neither SQLite's limit of variables nor MySQL's packet is too small for."""
+    some: list[Mapping[str, Any]] = []
+    size = 0
+    for row in rows:
+        length = sum(len(value) for value in row.values() if isinstance(value, str | bytes))
+        if some and (len(some) >= STATEMENT_ROWS or size + length > STATEMENT_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(row)
+        size += length
+    if some:
+        yield some
+
+
+def _upsert(
+    connection: Connection,
+    table: Table,
+    rows: list[Mapping[str, Any]],
+    add: Sequence[str],
+    greatest: Sequence[str],
+    replace: Sequence[str],
+) -> None:
     if connection.dialect.name == "sqlite":
-        lite = sqlite.insert(table).values(list(rows))
+        lite = sqlite.insert(table).values(rows)
         changes = _changes(table, lite.excluded, func.max, add, greatest, replace)
         keys = list(table.primary_key.columns)
         connection.execute(
@@ -113,7 +140,7 @@ def upsert(
             else lite.on_conflict_do_nothing(index_elements=keys)
         )
     else:
-        my = mysql.insert(table).values(list(rows))
+        my = mysql.insert(table).values(rows)
         changes = _changes(table, my.inserted, func.greatest, add, greatest, replace)
         key = next(iter(table.primary_key.columns))
         connection.execute(my.on_duplicate_key_update(changes or {key.name: key}))

@@ -34,10 +34,15 @@ def one_thread() -> Offload:
     if not monkey.is_module_patched("threading"):
         return run_here
     from gevent.threadpool import ThreadPool
+    from gevent.util import wrap_errors
 
     pool: Any = ThreadPool(1)
 
     def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        return cast(T, pool.apply(work, args, kwargs))
+        # As a value: of what is raised in there gevent prints the stack, if it is but a wrong password.
+        result = pool.apply(wrap_errors((Exception,), work), args, kwargs)
+        if isinstance(result, Exception):
+            raise result
+        return cast(T, result)
 
     return in_thread

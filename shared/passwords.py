@@ -27,9 +27,10 @@ class Passwords:
         email is known.
         """
         if stored is None:
-            if not self._nobody:
+            if self._nobody:
+                self._verify(self._nobody, password)
+            else:  # making a hash takes as long as checking one
                 self._nobody = self.hash("a password nobody has")
-            self._verify(self._nobody, password)
             return False
         return self._verify(stored, password)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -189,6 +190,8 @@ def _faults_in_production(settings: Settings) -> list[str]:
             faults.append(f"{name}: not set; production takes no embedded parts")
         elif (urlsplit(url).password or "") in DEFAULT_PASSWORDS:
             faults.append(f"{name}: has a default or empty password; production takes one of your own")
+    if urlsplit(settings.redis_url).password in DEFAULT_PASSWORDS - {""}:
+        faults.append("REDIS_URL: has a default password; production takes one of your own")
     if settings.jwt_keys_dir is None:
         faults.append("JWT_KEYS_DIR: not set; production takes a folder with keys of your own")
     elif settings.jwt_keys_dir.is_relative_to(settings.data_dir.resolve()):
@@ -199,14 +202,12 @@ def _faults_in_production(settings: Settings) -> list[str]:
 
 
 def masked(url: str) -> str:
-    """The URL with its password replaced, fit for a log."""
-    try:
-        parts = urlsplit(url)
-        if parts.password is None:
-            return url if parts.scheme else "***"
-        return url.replace(f":{parts.password}@", ":***@")
-    except ValueError:
+    """The URL with its passwords replaced, fit for a log; also where it is none, or a malformed one."""
+    if "://" not in url:
         return "***"
+    url = re.sub(r"(?i)(passw(?:or)?d=)[^&]*", r"\1***", url)
+    # Up to the last @: a password may have any character in it that should have been escaped.
+    return re.sub(r"(?s)(://[^:@]*):.*@", r"\1:***@", url)
 
 
 def effective(settings: Settings) -> dict[str, str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import itertools
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, insert
 
 from admin_service.users import create_user
 from shared.database import writing
-from shared.identity import ROLE_API_CLIENT
+from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
+from shared.models import app_user_api_keys
 from shared.passwords import Passwords
 
 PASSWORD = "correct horse battery staple"
@@ -72,3 +74,17 @@ def make_user(
     """A user who signs in with PASSWORD; returns the id."""
     with writing(engine).begin() as connection:
         return create_user(connection, email, PASSWORD_HASH, roles)
+
+
+def make_api_key(
+    engine: Engine, user_id: int, *, expires_at: datetime | None = None, disabled_at: datetime | None = None
+) -> str:
+    """An API key of the user; returns what the user would send."""
+    api_key = secrets.token_urlsafe(32)
+    row = {"user_id": user_id, "key_hash": hash_of_key(api_key), "created_at": NOON}
+    with writing(engine).begin() as connection:
+        connection.execute(
+            insert(app_user_api_keys).values(**row, expires_at=expires_at, disabled_at=disabled_at)
+        )
+        identity_changed(connection)
+    return api_key

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 from shared.messages import Batch, decode_batch
 from shared.queues import Delivery, NotConfirmed, QueueUnavailable
@@ -46,7 +47,8 @@ class FakeProducer:
 
 
 class FakeQueue:
-    """A queue in memory, for one consumer. With `gone` set every call raises QueueUnavailable."""
+    """A queue in memory, for one consumer. With `gone` set every call raises QueueUnavailable; `when_empty`
+    is called by each take that finds nothing."""
 
     def __init__(self, *bodies: bytes) -> None:
         self.waiting: deque[Delivery] = deque(Delivery(body, 0, number) for number, body in enumerate(bodies))
@@ -54,11 +56,13 @@ class FakeQueue:
         self.unacknowledged: list[Delivery] = []
         self.pauses: list[float] = []
         self.gone: str | None = None
+        self.when_empty: Callable[[], None] = lambda: None
         self.is_open = True
 
     def take(self, wait: float) -> Delivery | None:
         self._check()
         if not self.waiting:
+            self.when_empty()
             return None
         delivery = self.waiting.popleft()
         self.unacknowledged.append(delivery)
@@ -86,3 +90,16 @@ class FakeQueue:
     def _check(self) -> None:
         if self.gone is not None:
             raise QueueUnavailable(self.gone)
+
+
+class FakeElapsed:
+    """Seconds that pass only when they are told to."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def pass_by(self, seconds: float) -> None:
+        self.seconds += seconds

@@ -7,8 +7,9 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import pika
 import pymysql
@@ -16,6 +17,7 @@ import pytest
 import redis
 from sqlalchemy.engine import make_url
 
+REDIS_DATABASES = 16  # as many as Redis has unless told otherwise
 REQUIRED = os.environ.get("REQUIRE_SERVICES") == "1"
 
 
@@ -125,6 +127,25 @@ def own_virtual_host() -> Iterator[str]:
         yield f"{url.rstrip('/')}/{name}"
     finally:
         _rabbitmqctl("delete_vhost", name)
+
+
+@contextmanager
+def own_redis() -> Iterator[str]:
+    """The URL of an empty database of Redis that is emptied again afterwards."""
+    url = need(REDIS)
+    numbers = range(REDIS_DATABASES - 1, 0, -1)
+    for of_number in (urlsplit(url)._replace(path=f"/{number}").geturl() for number in numbers):
+        if of_number == url:
+            continue  # tests share that one
+        with closing(redis.Redis.from_url(of_number)) as client:
+            # Claimed for a while only: a killed test run must not keep it.
+            if client.dbsize() == 0 and client.set("leadgate-test", "claimed", nx=True, ex=600):
+                try:
+                    yield of_number
+                finally:
+                    client.flushdb()
+                return
+    pytest.fail("Redis: each of its databases holds something")
 
 
 def _rabbitmqctl(*arguments: str) -> None:

@@ -1,6 +1,6 @@
 """RabbitMQ: durable quorum queues, persistent and mandatory messages, publisher confirms.
 
-Everything known to pika is known to this file alone; what leaves it are the port's own exceptions.
+Of pika knows this file, and rabbitmq_connection.py beside it; what leaves them are the port's own exceptions.
 """
 
 from __future__ import annotations
@@ -20,48 +20,21 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.adapters.select_connection import IOLoop
 
 from shared.queues import Delivery, NotConfirmed, QueueUnavailable
+from shared.queues.rabbitmq_connection import (
+    CONNECT_SECONDS,
+    HEARTBEAT_SECONDS,
+    parameters,
+    topology,
+    translated,
+)
 
 log = logging.getLogger("leadgate.rabbitmq")
 
-HEARTBEAT_SECONDS = 30
-CONNECT_SECONDS = 3
 RECONNECT_SECONDS = (0.1, 2.0)  # first and longest wait
 PREFETCH_MESSAGES = 1000
 BUFFER_BYTES = 4 * 1024 * 1024
-DELIVERY_LIMIT = 200
 
 _PERSISTENT = pika.BasicProperties(delivery_mode=2, content_type="application/json")
-
-
-def topology(queue: str) -> list[dict[str, Any]]:
-    """The queues that belong to `queue`, as arguments of queue_declare: where its dead go, and itself."""
-    dead = f"{queue}.dead"
-    return [
-        {"queue": dead, "durable": True, "arguments": {"x-queue-type": "quorum"}},
-        {
-            "queue": queue,
-            "durable": True,
-            "arguments": {
-                "x-queue-type": "quorum",
-                "x-delivery-limit": DELIVERY_LIMIT,
-                "x-dead-letter-exchange": "",
-                "x-dead-letter-routing-key": dead,
-                # At-least-once needs an overflow policy that refuses, or it silently becomes at-most-once.
-                "x-dead-letter-strategy": "at-least-once",
-                "x-overflow": "reject-publish",
-            },
-        },
-    ]
-
-
-def _parameters(url: str) -> pika.URLParameters:
-    parameters = pika.URLParameters(url)
-    parameters.heartbeat = HEARTBEAT_SECONDS
-    parameters.socket_timeout = CONNECT_SECONDS
-    parameters.stack_timeout = CONNECT_SECONDS * 2
-    parameters.blocked_connection_timeout = None
-    parameters.connection_attempts = 1
-    return parameters
 
 
 class _Publish:
@@ -72,6 +45,7 @@ class _Publish:
         self.done = threading.Event()
         self.failure: str | None = None
         self.sent_on: pika.channel.Channel | None = None
+        self.delivery_tag = 0  # its number on that channel; 0 before it is sent
 
     def fail(self, why: str) -> None:
         self.failure = why
@@ -94,8 +68,7 @@ class RabbitProducer:
         self._connection: pika.SelectConnection | None = None
         self._channel: pika.channel.Channel | None = None
         self._current: _Publish | None = None
-        self._delivery_tag = 0
-        self._waiting_tag = 0
+        self._delivery_tag = 0  # of the message that was sent last
         self._trouble = "not connected yet"
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="rabbitmq", daemon=True)
@@ -152,7 +125,7 @@ class RabbitProducer:
         loop = IOLoop()
         try:
             self._connection = pika.SelectConnection(
-                _parameters(self._url),
+                parameters(self._url),
                 on_open_callback=lambda connection: connection.channel(
                     on_open_callback=self._on_channel_open
                 ),
@@ -163,6 +136,8 @@ class RabbitProducer:
             self._connection.add_on_connection_blocked_callback(self._on_blocked)
             self._connection.add_on_connection_unblocked_callback(self._on_unblocked)
             self._loop = loop
+            if self._closing.is_set():  # `close` was too early to find the loop
+                self._close_connection()
             loop.start()
         finally:
             self._loop = None
@@ -178,7 +153,7 @@ class RabbitProducer:
     def _on_ready(self, channel: pika.channel.Channel) -> None:
         self._channel = channel
         self._trouble = ""
-        self._delivery_tag = self._waiting_tag = 0
+        self._delivery_tag = 0
         log.info("publishing to the RabbitMQ queue %s", self._queue)
         self._send_current()
 
@@ -189,11 +164,11 @@ class RabbitProducer:
         message.sent_on = channel
         channel.basic_publish("", self._queue, message.body, _PERSISTENT, mandatory=True)
         self._delivery_tag += 1
-        self._waiting_tag = self._delivery_tag
+        message.delivery_tag = self._delivery_tag
 
     def _on_confirm(self, frame: Any) -> None:
         message, confirm = self._current, frame.method
-        if message is None or confirm.delivery_tag < self._waiting_tag:
+        if message is None or not message.delivery_tag or confirm.delivery_tag < message.delivery_tag:
             return  # of a message whose caller has given up
         if isinstance(confirm, pika.spec.Basic.Ack):
             message.done.set()
@@ -221,15 +196,15 @@ class RabbitProducer:
 
     def _on_closed(self, _: Any, reason: Any) -> None:
         self._channel = None
-        self._trouble = self._trouble or str(reason) or type(reason).__name__
+        if not isinstance(reason, pika.exceptions.ConnectionClosedByClient):  # else we have said why
+            self._trouble = str(reason) or type(reason).__name__
         if self._loop is not None:
             self._loop.stop()
 
     def _close_connection(self) -> None:
-        if self._connection is not None and self._connection.is_open:
-            self._connection.close()
-        elif self._loop is not None:
-            self._loop.stop()
+        connection = self._connection
+        if connection is not None and not connection.is_closing and not connection.is_closed:
+            connection.close()  # one that is still being opened too
 
 
 class RabbitConsumer:
@@ -238,13 +213,21 @@ class RabbitConsumer:
     def __init__(self, url: str, queue: str) -> None:
         self._ready: deque[Delivery] = deque()
         self._outstanding: deque[int] = deque()  # delivery tags handed out and not yet settled, in order
-        with _translated():
-            self._connection = pika.BlockingConnection(_parameters(url))
-            self._channel: BlockingChannel = self._connection.channel()
-            for declaration in topology(queue):
-                self._channel.queue_declare(**declaration)
-            self._channel.basic_qos(prefetch_count=PREFETCH_MESSAGES)
-            self._channel.basic_consume(queue, self._on_message)
+        with translated():
+            self._connection = pika.BlockingConnection(parameters(url))
+            try:
+                self._channel = self._consume(queue)
+            except BaseException:
+                self.close()
+                raise
+
+    def _consume(self, queue: str) -> BlockingChannel:
+        channel = self._connection.channel()
+        for declaration in topology(queue):
+            channel.queue_declare(**declaration)
+        channel.basic_qos(prefetch_count=PREFETCH_MESSAGES)
+        channel.basic_consume(queue, self._on_message)
+        return channel
 
     def _on_message(self, _: Any, method: Any, properties: Any, body: bytes) -> None:
         attempts = (properties.headers or {}).get("x-delivery-count", int(method.redelivered))
@@ -252,8 +235,9 @@ class RabbitConsumer:
 
     def take(self, wait: float) -> Delivery | None:
         if not self._ready:
-            with _translated():
+            with translated():
                 self._connection.process_data_events(wait)
+            self._check_consuming()
         if not self._ready:
             return None
         delivery = self._ready.popleft()
@@ -262,7 +246,7 @@ class RabbitConsumer:
 
     def acknowledge(self, deliveries: list[Delivery]) -> None:
         tags = sorted(map(_tag, deliveries))
-        with _translated():
+        with translated():
             if tags == [*self._outstanding][: len(tags)]:
                 self._channel.basic_ack(tags[-1], multiple=True)
             else:
@@ -271,9 +255,16 @@ class RabbitConsumer:
             self._settled(tags)
             self._connection.process_data_events(0)
 
+    def _check_consuming(self) -> None:
+        """The broker may end a consumer and leave the connection open: no message would come any more."""
+        if not self._channel.is_open or not self._channel.consumer_tags:
+            raise QueueUnavailable(
+                "RabbitMQ has ended the consumer: it deleted the queue or closed the channel"
+            )
+
     def put_back(self, deliveries: list[Delivery]) -> None:
         tags = [_tag(delivery) for delivery in deliveries]
-        with _translated():
+        with translated():
             for tag in tags:
                 self._channel.basic_nack(tag, requeue=True)
         self._settled(tags)
@@ -283,8 +274,15 @@ class RabbitConsumer:
         self._outstanding = deque(tag for tag in self._outstanding if tag not in settled)
 
     def pause(self, seconds: float) -> None:
-        with _translated():
-            self._connection.sleep(seconds)
+        until = time.monotonic() + seconds
+        with translated():
+            while (left := until - time.monotonic()) > 0:
+                if sum(len(delivery.body) for delivery in self._ready) < BUFFER_BYTES:
+                    self._connection.process_data_events(left)
+                else:
+                    # Enough is here: now and then a look at the connection, for its heartbeats, is all.
+                    time.sleep(min(left, HEARTBEAT_SECONDS / 4))
+                    self._connection.process_data_events(0)
 
     def close(self) -> None:
         try:
@@ -296,14 +294,3 @@ class RabbitConsumer:
 def _tag(delivery: Delivery) -> int:
     assert isinstance(delivery.tag, int)  # noqa: S101 - a delivery of another transport is a bug of ours
     return delivery.tag
-
-
-class _translated:
-    """pika's exceptions leave this file as QueueUnavailable."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, pika.exceptions.AMQPError | OSError):
-            raise QueueUnavailable(f"RabbitMQ: {type(error).__name__}: {error}") from error

@@ -77,7 +77,7 @@ class SqliteProducer:
 
     def publish(self, body: bytes, timeout: float) -> None:
         try:
-            self._offload(self._append, body)
+            self._offload(self._append, body, timeout)
         except (sqlite3.Error, OSError) as error:
             raise NotConfirmed(f"the queue file {self._path.name} takes no message: {error}") from error
 
@@ -100,9 +100,10 @@ class SqliteProducer:
         os.close(folder)
         self._connection = connection
 
-    def _append(self, body: bytes) -> None:
+    def _append(self, body: bytes, timeout: float) -> None:
         if self._connection is None:
             raise NotConfirmed("the queue is not open")
+        self._connection.execute(f"PRAGMA busy_timeout = {round(timeout * 1000)}")
         self._connection.execute("INSERT INTO messages (body) VALUES (?)", (body,))
 
     def _close(self) -> None:

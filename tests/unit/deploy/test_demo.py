@@ -16,6 +16,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from deploy import demo
+from deploy.api_connection import pause_of
+from deploy.queryable_timer import WATCHERS
 
 HEADER = "firstName,lastName,email,phone,dateOfBirth,verticals,source\n"
 
@@ -205,7 +207,7 @@ def test_a_connection_closed_while_idle_is_opened_anew(api: Api) -> None:
 
 def test_connections_are_kept(api: Api, tmp_path: Path) -> None:
     assert run_demo(api, tmp_path, many(100)).exit_code == 0
-    assert api.connections <= 2 + 1 + demo.POSTERS + demo.WATCHERS
+    assert api.connections <= 2 + 1 + demo.POSTERS + WATCHERS
 
 
 def test_nothing_accepted_is_no_success(api: Api, tmp_path: Path) -> None:
@@ -270,4 +272,4 @@ def test_percentile_takes_the_nearest_rank() -> None:
     [("2", 2.0), ("0", 0.0), (None, None), ("", None), ("-1", None), ("nan", None), ("999", None)],
 )
 def test_only_a_sane_retry_after_is_waited_for(header: str | None, pause: float | None) -> None:
-    assert demo.pause_of(header) == pause
+    assert pause_of(header) == pause

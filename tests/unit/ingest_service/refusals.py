@@ -1,0 +1,62 @@
+"""What a partner is told about a bad lead."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from marshmallow import ValidationError
+
+from ingest_service.schemas import read_lead
+from shared.errors import ApiError, dotted
+from tests.factories import lead_body
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+REQUIRED = ["Missing data for required field."]
+NULL = ["Field may not be null."]
+NO_TEXT = ["Not a valid string."]
+EMAIL = ["This value is not a valid email address"]
+PHONE = [r"This value should match pattern: /^\+?[1-9]\d{1,14}$/"]
+DATE = ["This value is not a valid date (YYYY-MM-DD)"]
+FUTURE = ["This value lies in the future"]
+BOOLEAN = ["This value should be true or false"]
+COUNTRY = ["This value is not an assigned ISO 3166-1 code in capitals"]
+
+OPTIONAL: dict[str, Any] = {
+    "city": "Zürich",
+    "zipCode": "8001",
+    "provinceCode": "ZH",
+    "countryCode": "CH",
+    "verticals": ["solar", "wind"],
+    "clientReference": "ref-1",
+    "test": True,
+    "additionalData": {"source": "web"},
+}
+
+
+def errors_of(body: dict[str, Any], *, strict: bool = False, now: datetime = NOON) -> dict[str, list[str]]:
+    """What the partner is told about a bad lead, by dotted path."""
+    with pytest.raises((ValidationError, ApiError)) as refused:
+        read_lead(body, strict=strict, now=lambda: now)
+    error = refused.value
+    if isinstance(error, ValidationError):
+        return dotted(error.messages)
+    assert isinstance(error, ApiError)
+    assert (error.code, error.message) == (400, "Validation failed")
+    assert error.errors
+    return error.errors
+
+
+def fault(field: str, value: Any, now: datetime = NOON) -> list[str]:
+    """The messages about `field` when it is `value` and all others are good."""
+    errors = errors_of(lead_body() | {field: value}, now=now)
+    assert list(errors) == [field]
+    return errors[field]
+
+
+def accepted(field: str, value: Any, now: datetime = NOON) -> bool:
+    """Whether a lead is taken and `field` kept as it is when it is `value`."""
+    content, warnings = read_lead(lead_body() | {field: value}, now=lambda: now)
+    return bool(content[field] == value and not warnings)
