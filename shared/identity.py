@@ -73,6 +73,7 @@ class Identity:
         self._snapshot = _Snapshot()
         self._reading = threading.Lock()
         self._read_began = float("-inf")
+        self._gone_until = float("-inf")
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -108,7 +109,8 @@ class Identity:
         """Reads the snapshot again if the database has a newer one; keeps it if the database is gone."""
         asked = self._elapsed()
         with self._reading:
-            if self._read_began > asked:  # somebody has looked since we asked
+            # Somebody has looked since we asked, or found a moment ago that the database is gone.
+            if self._read_began > asked or asked < self._gone_until:
                 return
             self._read_began = self._elapsed()
             try:
@@ -117,7 +119,9 @@ class Identity:
                     if version is not None and version != self._snapshot.version:
                         self._snapshot = _read_snapshot(connection, version)
             except SQLAlchemyError as error:
-                log.warning("users cannot be read, the last known ones hold: %s", error)
+                self._gone_until = self._elapsed() + POLL_SECONDS
+                cause = getattr(error, "orig", None) or error
+                log.warning("users cannot be read, the last known ones hold: %s", cause)
 
     def _known_or_new(self, look_up: Callable[[_Snapshot], T | None]) -> T | None:
         found = look_up(self._snapshot)
@@ -137,7 +141,11 @@ def hash_of_key(api_key: str) -> bytes:
 
 
 def identity_changed(connection: Connection) -> None:
-    """To be called in every transaction that changes a user or a key: makes every process read them anew."""
+    """To be called first in every transaction that changes a user or a key.
+
+    Makes every process read them anew, and such transactions wait for each other: what one of them has
+    looked at is still so when it commits.
+    """
     connection.execute(update(identity_version).values(version=identity_version.c.version + 1))
 
 

@@ -26,12 +26,9 @@ class Passwords:
         Without a stored hash the answer is no and takes as long, so that time does not tell whether an
         email is known.
         """
-        if stored is None:
-            if not self._nobody:
-                self._nobody = self.hash("a password nobody has")
-            self._verify(self._nobody, password)
-            return False
-        return self._verify(stored, password)
+        if not self._nobody:
+            self._nobody = self.hash("a password nobody has")
+        return self._verify(stored or self._nobody, password) and stored is not None
 
     def _verify(self, stored: str, password: str) -> bool:
         try:
