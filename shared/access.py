@@ -61,16 +61,18 @@ class Access:
             JWT_TOKEN_LOCATION=["headers"],
         )
         manager = JWTManager(app)
-        manager.encode_key_loader(lambda _identity: self.keys.current().signing_key)
+        manager.encode_key_loader(lambda _identity: g.signing_key)
         manager.decode_key_loader(lambda header, _claims: self._public_key(header))
         app.extensions["leadgate.access"] = self
 
     def token_for(self, user: User) -> str:
         """A JWT that signs `user` in for TOKEN_SECONDS."""
+        # Asked once, because the next moment another key may be the one that signs.
+        kid, g.signing_key = self.keys.signing_key()
         token: str = create_access_token(
             identity=str(user.id),
             additional_claims={"roles": sorted(user.roles), "ver": user.token_version},
-            additional_headers={"kid": self.keys.current().signing_kid},
+            additional_headers={"kid": kid},
         )
         return token
 

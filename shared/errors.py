@@ -19,7 +19,23 @@ PROBLEM = "application/problem+json"  # RFC 9457
 
 # Routes of the first system that we replace: its clients read its words in `status`.
 _SEED_ROUTE = re.compile(r"/(api/tracking|admin/api/user)(/|\Z)")
-_SEED_WORDS = {401: "Unauthorized", 403: "Unauthorized", 409: "Unprocessable", 422: "Unprocessable", 500: "Error"}
+_SEED_WORDS = {
+    401: "Unauthorized",
+    403: "Unauthorized",
+    409: "Unprocessable",
+    422: "Unprocessable",
+    500: "Error",
+}
+
+# marshmallow's sentences, as the first seed would say them of a field.
+_SEED_SENTENCES = {
+    "Missing data for required field.": "This value is missing.",
+    "Field may not be null.": "This value should not be null.",
+    "Unknown field.": "This value is not known.",
+    "Not a valid string.": "This value should be of type string.",
+    "Not a valid integer.": "This value should be of type int.",
+    "Not a valid list.": "This value should be of type array.",
+}
 
 FieldErrors = dict[str, list[str]]
 
@@ -116,7 +132,7 @@ def _in_seed_words(error: ApiError) -> dict[str, Any]:
 
 def _about(name: str, fault: str) -> str:
     """``This value `isActive` should be of type bool.`` for a fault of a field."""
-    sentence = fault.rstrip(".")
+    sentence = _SEED_SENTENCES.get(fault, fault).rstrip(".")
     if f"`{name}`" not in sentence:
         begin = "This value"
         named = f"{begin} `{name}`"

@@ -68,8 +68,8 @@ class Limits:
         """
         item = RateLimitItemPerMinute(per_minute or self._per_minute)
         key = (self._bucket, client)
-        allowed, remaining, reset = self._ask(
-            lambda strategy: (strategy.hit(item, *key), *_state(strategy, item, *key))
+        allowed, (remaining, reset) = self._ask(
+            lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key))
         )
         g.rate_limit = (item.amount, remaining, reset)
         if not allowed:
@@ -82,14 +82,14 @@ class Limits:
         exceeded by many at once; `login_succeeded` gives it back.
         """
         for item, key in _login_limits(address, email):
-            if not self._ask(lambda strategy, item=item, key=key: strategy.hit(item, *key)):
-                _, reset = self._ask(lambda strategy, item=item, key=key: _state(strategy, item, *key))
+            allowed, reset = self._ask(_hit_login(item, key, 1))
+            if not allowed:
                 raise too_many_requests(reset)
 
     def login_succeeded(self, address: str, email: str) -> None:
         """It was no failure."""
         for item, key in _login_limits(address, email):
-            self._ask(lambda strategy, item=item, key=key: strategy.hit(item, *key, cost=-1))
+            self._ask(_hit_login(item, key, -1))
 
     def _ask(self, question: Callable[[RateLimiter], T]) -> T:
         """The answer of the shared counts, or of this process's while Redis is gone."""
@@ -102,11 +102,18 @@ class Limits:
         return question(self._in_process)
 
 
-def _state(strategy: RateLimiter, item: RateLimitItem, *key: str) -> tuple[int, int]:
+def _left(strategy: RateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> tuple[int, int]:
     """How many requests are left, and whole seconds to the next minute."""
     stats = strategy.get_window_stats(item, *key)
     seconds = math.ceil(stats.reset_time - time.time())
     return stats.remaining, min(max(seconds, 1), WINDOW_SECONDS)
+
+
+def _hit_login(
+    item: RateLimitItem, key: tuple[str, ...], cost: int
+) -> Callable[[RateLimiter], tuple[bool, int]]:
+    """Asks for `cost` failures, and for the seconds to the next minute."""
+    return lambda strategy: (strategy.hit(item, *key, cost=cost), _left(strategy, item, key)[1])
 
 
 def _login_limits(address: str, email: str) -> list[tuple[RateLimitItem, tuple[str, ...]]]:

@@ -211,6 +211,24 @@ app_user_api_keys = Table(
     **_mysql,
 )
 
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor_id", BigInteger),  # null: a command on the server
+    Column("action", String(32), nullable=False),
+    Column("target", String(32), nullable=False),  # user, api_key
+    Column("target_id", String(64), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("address", String(64)),
+    Column("request_id", exact_text(64)),
+    Index(None, "target", "target_id", "id"),
+    Index(None, "at"),
+    **_mysql,
+)
+
 identity_version = Table(
     "identity_version",
     metadata,
