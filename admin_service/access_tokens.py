@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 
 from admin_service.audit import record_change
 from admin_service.database import engine_of_app
-from admin_service.user_records import NoSuchUser, user_row
+from admin_service.user_records import MAX_ID, NoSuchUser, user_row
 from shared.access import signed_in
 from shared.bodies import json_object
 from shared.database import writing
@@ -85,7 +85,7 @@ def delete_access_token(user_id: int, token_id: int) -> Response:
         identity_changed(connection)
         user_row(connection, user_id)
         found = select(keys).where(keys.c.id == token_id, keys.c.user_id == user_id)
-        row = connection.execute(found).one_or_none()
+        row = connection.execute(found).one_or_none() if token_id <= MAX_ID else None
         if row is None:
             raise ApiError(404, "Access token not found")
         if row.disabled_at is None:

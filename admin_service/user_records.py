@@ -16,6 +16,7 @@ from shared.models import app_user_api_keys, app_users
 from shared.times import format_time, utc_now
 
 ROLES = (ROLE_API_CLIENT, ROLE_ADMIN)
+MAX_ID = 2**63 - 1
 EMAIL_LENGTH = 255
 EMAIL_MESSAGE = "This value is not a valid email address"
 
@@ -58,6 +59,8 @@ def find_user_id(connection: Connection, email: str) -> int | None:
 
 def user_row(connection: Connection, user_id: int) -> Row[Any]:
     """The user's row. Raises NoSuchUser."""
+    if user_id > MAX_ID:
+        raise NoSuchUser
     found = select(app_users).where(app_users.c.id == user_id, app_users.c.deleted_at.is_(None))
     row = connection.execute(found).one_or_none()
     if row is None:
@@ -87,7 +90,7 @@ def create_user(connection: Connection, values: Mapping[str, Any]) -> Row[Any]:
     _refuse_taken(connection, values["email"], None)
     now = utc_now()
     row: dict[str, Any] = {"roles": [ROLE_API_CLIENT], "is_active": True} | dict(values)
-    row |= {"email_key": sort_key(row["email"]), "token_version": 1, "created_at": now, "updated_at": now}
+    row |= _keys_of(row) | {"token_version": 1, "created_at": now, "updated_at": now}
     user_id = connection.execute(insert(app_users).values(row)).inserted_primary_key
     created = user_row(connection, user_id[0] if user_id else 0)
     record_change(connection, "create", "user", created.id, None, user_body(created))
@@ -101,10 +104,9 @@ def change_user(connection: Connection, user_id: int, values: Mapping[str, Any])
     """
     identity_changed(connection)
     before = user_row(connection, user_id)
-    changes = dict(values)
+    changes = dict(values) | _keys_of(values)
     if "email" in changes:
         _refuse_taken(connection, changes["email"], user_id)
-        changes["email_key"] = sort_key(changes["email"])
     if "password_hash" in changes or changes.get("is_active") is False:
         changes["token_version"] = before.token_version + 1
     changes["updated_at"] = utc_now()
@@ -135,6 +137,12 @@ def revoke_tokens(connection: Connection, user_id: int) -> None:
     before = user_row(connection, user_id)
     _update(connection, user_id, {"token_version": before.token_version + 1})
     record_change(connection, "revoke_tokens", "user", user_id, None, None)
+
+
+def _keys_of(values: Mapping[str, Any]) -> dict[str, bytes | None]:
+    """The columns by which a user is found, for those of `email` and `full_name` that `values` names."""
+    texts = {name: values[name] for name in ("email", "full_name") if name in values}
+    return {f"{name}_key": None if text is None else sort_key(text) for name, text in texts.items()}
 
 
 def _update(connection: Connection, user_id: int, changes: Mapping[str, Any]) -> None:

@@ -105,9 +105,8 @@ def list_users() -> Response:
 def _wanted(query: dict[str, Any]) -> list[ColumnElement[bool]]:
     wanted: list[ColumnElement[bool]] = [app_users.c.deleted_at.is_(None)]
     if "q" in query:
-        in_email = func.instr(app_users.c.email_key, sort_key(query["q"])) > 0
-        in_name = func.instr(func.lower(app_users.c.full_name), query["q"].lower()) > 0
-        wanted.append(or_(in_email, in_name))
+        columns = (app_users.c.email_key, app_users.c.full_name_key)
+        wanted.append(or_(*(func.instr(column, sort_key(query["q"])) > 0 for column in columns)))
     if "role" in query:
         wanted.append(sql_cast(app_users.c.roles, String(255)).like(f'%"{query["role"]}"%'))
     if "isActive" in query:

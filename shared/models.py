@@ -187,6 +187,7 @@ app_users = Table(
     Column("email_key", SortKey, unique=True),
     Column("password_hash", String(255)),
     Column("full_name", exact_text(255)),
+    Column("full_name_key", SortKey),
     Column("roles", JSON, nullable=False),
     Column("description", Text),
     Column("source_url", Text),
