@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema, fields, validate
 
@@ -24,6 +26,8 @@ _login_schema = LoginSchema()
 def signing_in_blueprint(passwords: Passwords) -> Blueprint:
     """The two routes, checking passwords with `passwords`."""
     blueprint = Blueprint("signing_in", __name__)
+    # What is being tried counts as failed: many right logins at once must not use up each other's tries.
+    one_at_a_time = threading.Lock()
 
     @blueprint.post("/api/login_check")
     @open_to_all
@@ -32,15 +36,16 @@ def signing_in_blueprint(passwords: Passwords) -> Blueprint:
         access, address = access_of(current_app), caller_address()
         access.limits.count(f"address:{address}")
         login = _login_schema.load(json_object())
-        access.limits.begin_login(address, login["email"])
-        # A token must not carry what was revoked a moment ago.
-        access.identity.refresh()
         require_users(access.identity)
-        user = access.identity.user_by_email(login["email"])
-        # Always one hash, so that the time does not tell whether the email is known.
-        if not passwords.matches(user.password_hash if user else None, login["password"]) or user is None:
-            raise ApiError(401, "Invalid credentials.", headers={"WWW-Authenticate": "Bearer"})
-        access.limits.login_succeeded(address, login["email"])
+        with one_at_a_time:
+            access.limits.begin_login(address, login["email"])
+            # A token must not carry what was revoked a moment ago.
+            access.identity.refresh()
+            user = access.identity.user_by_email(login["email"])
+            # Always one hash, so that the time does not tell whether the email is known.
+            if not passwords.matches(user.password_hash if user else None, login["password"]) or user is None:
+                raise ApiError(401, "Invalid credentials.", headers={"WWW-Authenticate": "Bearer"})
+            access.limits.login_succeeded(address, login["email"])
         body = {"token": access.token_for(user), "expiresIn": TOKEN_SECONDS}
         return answer(200, body, {"Cache-Control": "no-store"})
 

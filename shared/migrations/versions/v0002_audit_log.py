@@ -32,12 +32,12 @@ def upgrade() -> None:
     op.create_index("ix_audit_log_target_target_id_id", "audit_log", ["target", "target_id", "id"])
     op.create_index("ix_audit_log_at", "audit_log", ["at"])
     op.add_column("app_users", sa.Column("full_name_key", SortKey()))
-    users = sa.table("app_users", sa.column("id"), sa.column("full_name"), sa.column("full_name_key", SortKey()))
+    users = sa.table(
+        "app_users", sa.column("id"), sa.column("full_name"), sa.column("full_name_key", SortKey())
+    )
     named = sa.select(users.c.id, users.c.full_name).where(users.c.full_name.is_not(None))
     for user in op.get_bind().execute(named).all():
-        op.execute(
-            users.update().where(users.c.id == user.id).values(full_name_key=sort_key(user.full_name))
-        )
+        op.execute(users.update().where(users.c.id == user.id).values(full_name_key=sort_key(user.full_name)))
 
 
 def downgrade() -> None:
