@@ -5,7 +5,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit check
+.PHONY: help run demo test test-unit keys check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -21,6 +21,9 @@ test: ## run all tests; ARGS="-k words" goes to pytest
 
 test-unit: ## run the tests that need no server; ARGS as for test
 	@$(PYTHON) deploy/local.py test-unit -- $(ARGS)
+
+keys: ## make a key that signs JWTs if there is none
+	@$(PYTHON) deploy/local.py keys
 
 check: ## check formatting, lint and types
 	@$(PYTHON) deploy/local.py check

@@ -1,64 +1,183 @@
-"""The people and partners who may sign in."""
+"""Managing who may sign in: `/admin/api/user/`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Any, cast
 
-from marshmallow import ValidationError, validate
-from sqlalchemy import Connection, insert, select
+from flask import Blueprint, Response, current_app, request
+from marshmallow import Schema, fields, validate
+from sqlalchemy import ColumnElement, String, func, or_, select
+from sqlalchemy import cast as sql_cast
 
+from admin_service.access_tokens import token_bodies
+from admin_service.database import engine_of_app
+from admin_service.pagination import PageSchema, page_of
+from admin_service.user_records import (
+    EMAIL_LENGTH,
+    EMAIL_MESSAGE,
+    ROLES,
+    change_user,
+    create_user,
+    delete_user,
+    revoke_tokens,
+    user_body,
+    user_row,
+)
+from shared.access import signed_in
+from shared.bodies import json_object
 from shared.columns import sort_key
-from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT, identity_changed
+from shared.database import writing
+from shared.errors import success, validation_failed
+from shared.identity import ROLE_ADMIN
+from shared.json_fields import JsonBoolean
 from shared.models import app_users
-from shared.times import utc_now
+from shared.passwords import MIN_PASSWORD, Passwords
+from shared.settings import DEMO_PASSWORD, Settings
 
-ROLES = (ROLE_API_CLIENT, ROLE_ADMIN)
-EMAIL_LENGTH = 255
+READ_HEADERS = {"Cache-Control": "private, no-cache"}
 
-
-class EmailTaken(Exception):
-    """Another user has this email."""
+blueprint = Blueprint("users", __name__, url_prefix="/admin/api/user")
 
 
-def check_email(email: str) -> None:
-    """Raises ValidationError for what is no email address of at most EMAIL_LENGTH characters."""
-    validate.Email(error="This value is not a valid email address")(email)
-    if len(email) > EMAIL_LENGTH:
-        raise ValidationError(f"Longer than maximum length {EMAIL_LENGTH}.")
+class UserSchema(Schema):
+    """A user as an admin describes it."""
 
-
-def find_user_id(connection: Connection, email: str) -> int | None:
-    """The id of the user with this email, however it is written."""
-    found: int | None = connection.scalar(
-        select(app_users.c.id).where(app_users.c.email_key == sort_key(email))
+    email = fields.String(
+        required=True, validate=[validate.Email(error=EMAIL_MESSAGE), validate.Length(max=EMAIL_LENGTH)]
     )
-    return found
-
-
-def create_user(
-    connection: Connection,
-    email: str,
-    password_hash: str | None,
-    roles: Sequence[str],
-    full_name: str | None = None,
-) -> int:
-    """Inserts an active user and returns its id. Raises EmailTaken."""
-    if find_user_id(connection, email) is not None:
-        raise EmailTaken(email)
-    now = utc_now()
-    result = connection.execute(
-        insert(app_users).values(
-            email=email,
-            email_key=sort_key(email),
-            password_hash=password_hash,
-            full_name=full_name,
-            roles=list(roles),
-            is_active=True,
-            token_version=1,
-            created_at=now,
-            updated_at=now,
-        )
+    password = fields.String(validate=validate.Length(min=MIN_PASSWORD, max=1024))
+    fullName = fields.String(allow_none=True, validate=validate.Length(max=255), attribute="full_name")
+    roles = fields.List(fields.String(validate=validate.OneOf(ROLES)), validate=validate.Length(min=1))
+    description = fields.String(allow_none=True, validate=validate.Length(max=10_000))
+    sourceUrl = fields.String(allow_none=True, validate=validate.Length(max=2048), attribute="source_url")
+    rateLimitPerMinute = fields.Integer(
+        strict=True, allow_none=True, validate=validate.Range(1, 10**9), attribute="rate_limit_per_minute"
     )
-    identity_changed(connection)
-    key = result.inserted_primary_key
-    return int(key[0]) if key else 0
+
+
+class ChangedUserSchema(UserSchema):
+    """A user as an admin changes it."""
+
+    isActive = JsonBoolean(attribute="is_active")
+
+
+class UsersQuery(PageSchema):
+    """The parameters of the list of users."""
+
+    q = fields.String(validate=validate.Length(max=255))
+    role = fields.String(validate=validate.OneOf(ROLES))
+    isActive = fields.Boolean(truthy={"true"}, falsy={"false"})
+    include_access_tokens = fields.Boolean(truthy={"true"}, falsy={"false"}, load_default=False)
+
+
+_new_user, _replaced_user, _changed_user = UserSchema(), ChangedUserSchema(), ChangedUserSchema(partial=True)
+_users_query = UsersQuery()
+
+# What PUT sets where it names nothing; a password that is not named stays.
+_REPLACED: dict[str, Any] = {
+    "full_name": None,
+    "roles": [ROLES[0]],
+    "description": None,
+    "source_url": None,
+    "rate_limit_per_minute": None,
+    "is_active": True,
+}
+
+
+@blueprint.get("/")
+@signed_in(ROLE_ADMIN)
+def list_users() -> Response:
+    """One page of users, in the order in which they were made."""
+    query = _users_query.load(request.args.to_dict())
+    page, limit = query["page"], query["limit"]
+    wanted = _wanted(query)
+    statement = select(app_users).where(*wanted).order_by(app_users.c.id)
+    with engine_of_app().connect() as connection:
+        total = connection.scalar(select(func.count()).select_from(app_users).where(*wanted)) or 0
+        rows = connection.execute(statement.limit(limit).offset((page - 1) * limit)).all()
+        items = [user_body(row) for row in rows]
+        if query["include_access_tokens"]:
+            tokens = token_bodies(connection, [row.id for row in rows])
+            items = [item | {"accessTokens": tokens.get(item["id"], [])} for item in items]
+    return success(200, "Users", page_of(items, page, limit, total), READ_HEADERS)
+
+
+def _wanted(query: dict[str, Any]) -> list[ColumnElement[bool]]:
+    wanted: list[ColumnElement[bool]] = [app_users.c.deleted_at.is_(None)]
+    if "q" in query:
+        columns = (app_users.c.email_key, app_users.c.full_name_key)
+        wanted.append(or_(*(func.instr(column, sort_key(query["q"])) > 0 for column in columns)))
+    if "role" in query:
+        wanted.append(sql_cast(app_users.c.roles, String(255)).like(f'%"{query["role"]}"%'))
+    if "isActive" in query:
+        wanted.append(app_users.c.is_active.is_(query["isActive"]))
+    return wanted
+
+
+def _columns(described: dict[str, Any]) -> dict[str, Any]:
+    """The columns for what an admin described, the password hashed."""
+    columns = dict(described)
+    password = columns.pop("password", None)
+    if password is not None:
+        settings: Settings = current_app.config["SETTINGS"]
+        if settings.app_env == "production" and password == DEMO_PASSWORD:
+            raise validation_failed({"password": ["This value is the demo password"]})
+        passwords = cast(Passwords, current_app.extensions["leadgate.passwords"])
+        columns["password_hash"] = passwords.hash(password)
+    return columns
+
+
+@blueprint.get("/<int:user_id>")
+@signed_in(ROLE_ADMIN)
+def get_user(user_id: int) -> Response:
+    """One user."""
+    with engine_of_app().connect() as connection:
+        return success(200, "User", user_body(user_row(connection, user_id)), READ_HEADERS)
+
+
+@blueprint.post("/")
+@signed_in(ROLE_ADMIN)
+def post_user() -> Response:
+    """Registers a user."""
+    values = _columns(_new_user.load(json_object()))
+    with writing(engine_of_app()).begin() as connection:
+        user = user_body(create_user(connection, values))
+    return success(201, "User created", user, {"Location": f"/admin/api/user/{user['id']}"})
+
+
+@blueprint.put("/<int:user_id>")
+@signed_in(ROLE_ADMIN)
+def put_user(user_id: int) -> Response:
+    """Replaces a user; a password that is not named stays."""
+    values = _REPLACED | _columns(_replaced_user.load(json_object()))
+    with writing(engine_of_app()).begin() as connection:
+        change_user(connection, user_id, values)
+    return Response(status=204)
+
+
+@blueprint.patch("/<int:user_id>")
+@signed_in(ROLE_ADMIN)
+def patch_user(user_id: int) -> Response:
+    """Changes what is named of a user."""
+    values = _columns(_changed_user.load(json_object()))
+    with writing(engine_of_app()).begin() as connection:
+        change_user(connection, user_id, values)
+    return Response(status=204)
+
+
+@blueprint.delete("/<int:user_id>")
+@signed_in(ROLE_ADMIN)
+def remove_user(user_id: int) -> Response:
+    """Deletes a user; its leads stay."""
+    with writing(engine_of_app()).begin() as connection:
+        delete_user(connection, user_id)
+    return Response(status=204)
+
+
+@blueprint.post("/<int:user_id>/revoke_tokens")
+@signed_in(ROLE_ADMIN)
+def post_revoke_tokens(user_id: int) -> Response:
+    """Revokes every JWT of a user that was issued so far."""
+    with writing(engine_of_app()).begin() as connection:
+        revoke_tokens(connection, user_id)
+    return Response(status=204)

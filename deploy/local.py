@@ -63,12 +63,21 @@ def check(arguments: "list[str]") -> int:
     return 1 if failed else 0
 
 
+def keys(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import RUNTIME_LOCK
+
+    flask = python_with(RUNTIME_LOCK).with_name("flask")
+    command = [str(flask), "--app", "admin_service", "rotate-jwt-keys", "--if-missing"]
+    return subprocess.run(command, cwd=str(ROOT)).returncode
+
+
 TARGETS = {
     "help": (show_help, "show this list"),
     "run": (run, "run the whole system in the foreground, on SQLite unless *_URL variables name servers"),
     "demo": (demo, "post a sample of leads to a system of its own and show what became of them"),
     "test": (test, "run all tests; what follows `--` goes to pytest"),
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
+    "keys": (keys, "make a key that signs JWTs if there is none"),
     "check": (check, "check formatting, lint and types"),
 }
 TAKE_ARGUMENTS = ("test", "test-unit")

@@ -8,10 +8,10 @@ import sys
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service.users import create_user, find_user_id
+from admin_service.user_records import create_user, find_user_id
 from shared.database import open_database, writing
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
-from shared.keys import make_key
+from shared.keys import has_key, make_key
 from shared.migrations import upgrade
 from shared.passwords import Passwords
 from shared.settings import DEMO_PASSWORD, masked, read_settings
@@ -28,7 +28,7 @@ def main() -> int:
         engine = open_database(settings.leads_database_url)
         upgrade(engine)
         if settings.app_env == "development":
-            if not any(settings.jwt_keys_path.glob("*.pem")):
+            if not has_key(settings.jwt_keys_path):
                 make_key(settings.jwt_keys_path, utc_now())
             _make_demo_users(engine)
     except SQLAlchemyError as error:
@@ -47,7 +47,9 @@ def _make_demo_users(engine: Engine) -> None:
     with writing(engine).begin() as connection:
         for email, role in DEMO_USERS.items():
             if find_user_id(connection, email) is None:
-                create_user(connection, email, passwords.hash(DEMO_PASSWORD), [role], "Demo user")
+                password_hash = passwords.hash(DEMO_PASSWORD)
+                values = {"email": email, "password_hash": password_hash, "roles": [role]}
+                create_user(connection, values | {"full_name": "Demo user"})
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 
 from shared.countries import COUNTRY_CODES
 from shared.errors import validation_failed
+from shared.json_fields import JsonBoolean
 from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
@@ -38,17 +39,6 @@ class PlainDate(fields.String):
         except ValueError:
             raise ValidationError("This value is not a valid date (YYYY-MM-DD)") from None
         return text
-
-
-class JsonBoolean(fields.Field[bool]):
-    """`true` or `false`; no other spelling, so that nothing is taken for what it is not."""
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> bool:
-        if not isinstance(value, bool):
-            raise ValidationError("This value should be true or false")
-        return value
 
 
 class JsonObject(fields.Field[dict[str, Any]]):

@@ -61,21 +61,36 @@ class Access:
             JWT_TOKEN_LOCATION=["headers"],
         )
         manager = JWTManager(app)
-        manager.encode_key_loader(lambda _identity: self.keys.current().signing_key)
+        manager.encode_key_loader(lambda _identity: g.signing_key)
         manager.decode_key_loader(lambda header, _claims: self._public_key(header))
         app.extensions["leadgate.access"] = self
 
     def token_for(self, user: User) -> str:
         """A JWT that signs `user` in for TOKEN_SECONDS."""
+        # Asked once, because the next moment another key may be the one that signs.
+        kid, g.signing_key = self.keys.signing_key()
         token: str = create_access_token(
             identity=str(user.id),
             additional_claims={"roles": sorted(user.roles), "ver": user.token_version},
-            additional_headers={"kid": self.keys.current().signing_kid},
+            additional_headers={"kid": kid},
         )
         return token
 
     def caller(self) -> User:
-        """The user who sends the current request. Raises ApiError 401 or 403 (contract, section 3)."""
+        """The user who sends the current request, counted against that user's limit.
+
+        Raises ApiError 401 or 403 (contract, section 3), and 429; who is not known is counted by address.
+        """
+        try:
+            user = self._caller()
+        except ApiError:
+            self.limits.count(f"address:{caller_address()}")
+            raise
+        self.limits.count(f"user:{user.id}", user.rate_limit_per_minute)
+        return user
+
+    def _caller(self) -> User:
+        require_users(self.identity)
         api_key = request.headers.get("X-AUTH-Token")
         if api_key is not None:
             user = self.identity.user_of_key(api_key)
@@ -131,7 +146,6 @@ def signed_in(role: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
             access = access_of(current_app)
             user = access.caller()
-            access.limits.count(f"user:{user.id}", user.rate_limit_per_minute)
             if not user.may(role):
                 raise ApiError(403, "Access denied")
             g.user = user
@@ -152,6 +166,14 @@ def open_to_all(view: Callable[P, T]) -> Callable[P, T]:
 def caller_address() -> str:
     """The address the current request comes from."""
     return request.remote_addr or "unknown"
+
+
+def require_users(identity: Identity) -> None:
+    """Raises ApiError 503 while nobody can be known, because the users were never read."""
+    if not identity.is_loaded():
+        identity.refresh()
+    if not identity.is_loaded():
+        raise ApiError(503, "Users cannot be checked now; try again", headers={"Retry-After": "5"})
 
 
 def _unauthorized(message: str) -> ApiError:

@@ -1,17 +1,41 @@
-"""The one shape of every error answer (contract, section 2)."""
+"""The one shape of every error answer (contract, section 2), and who wants it in other words."""
 
 from __future__ import annotations
 
+import http
 import logging
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
 log = logging.getLogger("leadgate.errors")
+
+PROBLEM = "application/problem+json"  # RFC 9457
+
+# Routes of the first system that we replace: its clients read its words in `status`.
+_SEED_ROUTE = re.compile(r"/(api/tracking|admin/api/user)(/|\Z)")
+_SEED_WORDS = {
+    401: "Unauthorized",
+    403: "Unauthorized",
+    409: "Unprocessable",
+    422: "Unprocessable",
+    500: "Error",
+}
+
+# marshmallow's sentences, as the first seed would say them of a field.
+_SEED_SENTENCES = {
+    "Missing data for required field.": "This value is missing.",
+    "Field may not be null.": "This value should not be null.",
+    "Unknown field.": "This value is not known.",
+    "Not a valid string.": "This value should be of type string.",
+    "Not a valid integer.": "This value should be of type int.",
+    "Not a valid list.": "This value should be of type array.",
+}
 
 FieldErrors = dict[str, list[str]]
 
@@ -19,7 +43,7 @@ FieldErrors = dict[str, list[str]]
 class ApiError(Exception):
     """Ends a request with an error answer.
 
-    `errors` maps dotted field paths to messages; `headers` are added to the answer.
+    `errors` maps dotted field paths to messages; `headers` are added to the answer, `extra` to its body.
     """
 
     def __init__(
@@ -44,11 +68,22 @@ def validation_failed(errors: FieldErrors) -> ApiError:
     return ApiError(400, "Validation failed", errors=errors)
 
 
+def too_many_requests(seconds: int) -> ApiError:
+    """429: the client may come again in that many seconds."""
+    headers = {"Retry-After": str(seconds)}
+    return ApiError(429, "Rate limit exceeded", headers=headers, extra={"retry_after": seconds})
+
+
 def answer(code: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer with `body` as it stands."""
     response = Response(orjson.dumps(body), status=code, mimetype="application/json")
     response.headers.extend(headers or {})
     return response
+
+
+def success(code: int, message: str, data: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON answer in the envelope of every success."""
+    return answer(code, {"status": "success", "code": code, "message": message, "data": data}, headers)
 
 
 def dotted(messages: Any, prefix: str = "") -> FieldErrors:
@@ -64,21 +99,64 @@ def dotted(messages: Any, prefix: str = "") -> FieldErrors:
 
 def init_errors(app: Flask) -> None:
     """Makes every error of every route of `app` an answer of the one shape."""
-    app.register_error_handler(ApiError, _answer_api_error)
+    app.register_error_handler(ApiError, answer_error)
     app.register_error_handler(ValidationError, _answer_validation_error)
     app.register_error_handler(HTTPException, _answer_http_exception)
     app.register_error_handler(Exception, _answer_fault_of_ours)
 
 
-def _answer_api_error(error: ApiError) -> Response:
+def answer_error(error: ApiError) -> Response:
+    """The answer to the current request that `error` asks for."""
     body: dict[str, Any] = {"status": "error", "code": error.code, "message": error.message, **error.extra}
     if error.errors:
         body["errors"] = error.errors
+    if _SEED_ROUTE.match(request.path):
+        body |= _in_seed_words(error)
+    elif request.accept_mimetypes.provided and request.accept_mimetypes.best == PROBLEM:
+        return _answer_problem(error)
     return answer(error.code, body, error.headers)
 
 
+def _in_seed_words(error: ApiError) -> dict[str, Any]:
+    """`status` in the first seed's words, and the first fault as `message`."""
+    if error.code == 429:
+        return {}
+    word = _SEED_WORDS.get(error.code, "Error" if error.code > 500 else "Invalid")
+    if error.code == 404 and request.url_rule is not None:
+        word = "Not found"
+    if not error.errors:
+        return {"status": word}
+    name, messages = next(iter(error.errors.items()))
+    return {"status": word, "message": _about(name, messages[0])}
+
+
+def _about(name: str, fault: str) -> str:
+    """``This value `isActive` should be of type bool.`` for a fault of a field."""
+    sentence = _SEED_SENTENCES.get(fault, fault).rstrip(".")
+    if f"`{name}`" not in sentence:
+        begin = "This value"
+        named = f"{begin} `{name}`"
+        sentence = sentence.replace(begin, named, 1) if sentence.startswith(begin) else f"{named}: {sentence}"
+    return f"{sentence}."
+
+
+def _answer_problem(error: ApiError) -> Response:
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": http.HTTPStatus(error.code).phrase,
+        "status": error.code,
+        "detail": error.message,
+        **error.extra,
+    }
+    if error.errors:
+        body["errors"] = error.errors
+    response = answer(error.code, body, error.headers)
+    response.mimetype = PROBLEM
+    return response
+
+
 def _answer_validation_error(error: ValidationError) -> Response:
-    return _answer_api_error(validation_failed(dotted(error.messages)))
+    return answer_error(validation_failed(dotted(error.messages)))
 
 
 def _answer_http_exception(error: HTTPException) -> Response:
@@ -87,9 +165,9 @@ def _answer_http_exception(error: HTTPException) -> Response:
         return error.get_response()  # type: ignore[return-value]
     headers = dict(error.get_headers())
     headers.pop("Content-Type", None)
-    return _answer_api_error(ApiError(code, error.description or error.name, headers=headers))
+    return answer_error(ApiError(code, error.description or error.name, headers=headers))
 
 
 def _answer_fault_of_ours(error: Exception) -> Response:
     log.error("request failed", exc_info=error)
-    return _answer_api_error(ApiError(500, "Internal server error"))
+    return answer_error(ApiError(500, "Internal server error"))

@@ -1,7 +1,7 @@
 """Who is calling: users and keys, kept in memory so that no request reads the database for it.
 
 The snapshot is read anew when the one row of `identity_version` has changed, looked at every second and
-when someone unknown calls. While the database is gone the last snapshot holds.
+when someone unknown calls. While the database is gone, or does not answer, the last snapshot holds.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ log = logging.getLogger("leadgate.identity")
 ROLE_ADMIN = "ROLE_ADMIN"
 ROLE_API_CLIENT = "ROLE_API_CLIENT"
 POLL_SECONDS = 1.0
+PATIENCE_SECONDS = 3.0  # how long callers wait for a database that does not answer
 
 T = TypeVar("T")
 
@@ -73,15 +74,23 @@ class Identity:
         self._snapshot = _Snapshot()
         self._reading = threading.Lock()
         self._read_began = float("-inf")
+        self._gone_until = float("-inf")
         self._stopped = threading.Event()
+        self._wanted = threading.Event()
+        self._progress = threading.Condition()
+        self._looks_begun = self._looks_ended = 0
+        self._look_began = float("-inf")
+        self._is_started = False
 
     def start(self) -> None:
         """Reads the snapshot and keeps it fresh from a thread of its own, until `stop`."""
+        self._is_started = True
+        threading.Thread(target=self._keep_fresh, name="identity", daemon=True).start()
         self.refresh()
-        threading.Thread(target=self._poll, name="identity", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
+        self._wanted.set()
 
     def is_loaded(self) -> bool:
         """Whether the users were ever read."""
@@ -105,10 +114,26 @@ class Identity:
         return self._snapshot.users.get(key.user_id)
 
     def refresh(self) -> None:
-        """Reads the snapshot again if the database has a newer one; keeps it if the database is gone."""
+        """Reads the snapshot again if the database has a newer one; keeps it if the database is gone.
+
+        Once started, waits for a database that does not answer no longer than PATIENCE_SECONDS.
+        """
+        if not self._is_started:
+            self._look()
+            return
+        with self._progress:
+            asked = self._looks_begun
+            is_looking = self._looks_begun > self._looks_ended
+            waited = self._elapsed() - self._look_began if is_looking else 0.0
+            self._wanted.set()
+            # One that has not ended for so long will not end soon: nobody waits for it any more.
+            self._progress.wait_for(lambda: self._looks_ended > asked, max(PATIENCE_SECONDS - waited, 0.0))
+
+    def _look(self) -> None:
         asked = self._elapsed()
         with self._reading:
-            if self._read_began > asked:  # somebody has looked since we asked
+            # Somebody has looked since we asked, or found a moment ago that the database is gone.
+            if self._read_began > asked or asked < self._gone_until:
                 return
             self._read_began = self._elapsed()
             try:
@@ -117,7 +142,9 @@ class Identity:
                     if version is not None and version != self._snapshot.version:
                         self._snapshot = _read_snapshot(connection, version)
             except SQLAlchemyError as error:
-                log.warning("users cannot be read, the last known ones hold: %s", error)
+                self._gone_until = self._elapsed() + POLL_SECONDS
+                cause = getattr(error, "orig", None) or error
+                log.warning("users cannot be read, the last known ones hold: %s", cause)
 
     def _known_or_new(self, look_up: Callable[[_Snapshot], T | None]) -> T | None:
         found = look_up(self._snapshot)
@@ -126,9 +153,17 @@ class Identity:
             found = look_up(self._snapshot)
         return found
 
-    def _poll(self) -> None:
-        while not self._stopped.wait(POLL_SECONDS):
-            self.refresh()
+    def _keep_fresh(self) -> None:
+        while not self._stopped.is_set():
+            with self._progress:
+                self._looks_begun += 1
+                self._look_began = self._elapsed()
+            self._look()
+            with self._progress:
+                self._looks_ended = self._looks_begun
+                self._progress.notify_all()
+            self._wanted.wait(POLL_SECONDS)
+            self._wanted.clear()
 
 
 def hash_of_key(api_key: str) -> bytes:
@@ -137,7 +172,11 @@ def hash_of_key(api_key: str) -> bytes:
 
 
 def identity_changed(connection: Connection) -> None:
-    """To be called in every transaction that changes a user or a key: makes every process read them anew."""
+    """To be called first in every transaction that changes a user or a key.
+
+    Makes every process read them anew, and such transactions wait for each other: what one of them has
+    looked at is still so when it commits.
+    """
     connection.execute(update(identity_version).values(version=identity_version.c.version + 1))
 
 

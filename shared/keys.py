@@ -1,12 +1,13 @@
 """The keys that sign JWTs: a folder of RSA private keys, `<kid>.pem` each, the last by name signs.
 
-Every key in the folder verifies, so two may be live at once and a rotation logs nobody out. The public
-halves are published as JWKS (RFC 7517).
+Every key in the folder verifies, so two may be live at once. A new key signs only once every process has
+had the time to read it, so a rotation refuses nobody. The public halves are published as JWKS (RFC 7517).
 """
 
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 import os
 import time
@@ -24,6 +25,7 @@ log = logging.getLogger("leadgate.keys")
 ALGORITHM = "RS256"
 KEY_BITS = 2048
 REREAD_SECONDS = 1.0
+SETTLE_SECONDS = 5.0
 
 
 class NoKeys(SystemExit):
@@ -32,14 +34,15 @@ class NoKeys(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class JwtKeys:
-    """Keys by `kid`; `signing_kid` names the one that signs."""
+    """Keys by `kid`, and since when each is there, in seconds of the epoch."""
 
-    signing_kid: str
     private: dict[str, rsa.RSAPrivateKey]
+    made_at: dict[str, float]
 
-    @property
-    def signing_key(self) -> rsa.RSAPrivateKey:
-        return self.private[self.signing_kid]
+    def signing_kid(self, now: float) -> str:
+        """The newest key that every process must have read by `now`; the newest if there is no such."""
+        settled = [kid for kid, made_at in self.made_at.items() if now - made_at >= SETTLE_SECONDS]
+        return max(settled or self.private)
 
     def public_key(self, kid: str | None) -> rsa.RSAPublicKey | None:
         """The key a token says it was signed with, or None if it is none of ours."""
@@ -54,9 +57,11 @@ class JwtKeys:
 def read_keys(folder: Path) -> JwtKeys:
     """The keys of `folder`. Raises NoKeys if there is none or one cannot be read."""
     private: dict[str, rsa.RSAPrivateKey] = {}
-    for path in sorted(folder.glob("*.pem")):
+    made_at: dict[str, float] = {}
+    for path in _key_files(folder):
         try:
             key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+            made_at[path.stem] = path.stat().st_mtime
         except (ValueError, TypeError, OSError) as error:
             raise NoKeys(
                 f"JWT_KEYS_DIR: {path} is no private key in PEM without a password ({error})"
@@ -66,15 +71,24 @@ def read_keys(folder: Path) -> JwtKeys:
         private[path.stem] = key
     if not private:
         raise NoKeys(f"JWT_KEYS_DIR: no key in {folder}; `make keys` makes one")
-    return JwtKeys(signing_kid=max(private), private=private)
+    return JwtKeys(private, made_at)
 
 
 class KeyRing:
-    """The keys of `folder` as they are now: looked at again every REREAD_SECONDS, a new key joins in."""
+    """The keys of `folder` as they are now: looked at again every REREAD_SECONDS, a new key joins in.
 
-    def __init__(self, folder: Path, elapsed: Callable[[], float] = time.monotonic) -> None:
+    `elapsed` counts seconds from anywhere, `now` those of the epoch.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        elapsed: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._folder = folder
         self._elapsed = elapsed
+        self._now = now
         self._keys: JwtKeys | None = None
         self._names: list[str] = []
         self._look_again = float("-inf")
@@ -83,7 +97,7 @@ class KeyRing:
         """The keys. Raises NoKeys if there never was one; later faults leave the last keys in force."""
         if self._keys is None or self._elapsed() >= self._look_again:
             self._look_again = self._elapsed() + REREAD_SECONDS
-            names = sorted(path.name for path in self._folder.glob("*.pem"))
+            names = [path.name for path in _key_files(self._folder)]
             if self._keys is None or names != self._names:
                 try:
                     self._keys, self._names = read_keys(self._folder), names
@@ -92,6 +106,35 @@ class KeyRing:
                         raise
                     log.error("the last JWT keys stay in force: %s", error)
         return self._keys
+
+    def signing_key(self) -> tuple[str, rsa.RSAPrivateKey]:
+        """The kid and the key that sign now."""
+        keys = self.current()
+        kid = keys.signing_kid(self._now())
+        return kid, keys.private[kid]
+
+
+def has_key(folder: Path) -> bool:
+    """Whether there is a key in `folder`."""
+    return bool(_key_files(folder))
+
+
+def remove_outlived_keys(folder: Path, now: float, lifetime: float) -> list[str]:
+    """Removes keys whose last token has expired by `now`: those with a successor older than `lifetime`
+    seconds and the time to settle. Returns their kids."""
+    files = _key_files(folder)
+    outlived = [
+        path
+        for path, successor in itertools.pairwise(files)
+        if now - successor.stat().st_mtime > lifetime + SETTLE_SECONDS
+    ]
+    for path in outlived:
+        path.unlink()
+    return [path.stem for path in outlived]
+
+
+def _key_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.pem"))
 
 
 def make_key(folder: Path, now: datetime) -> Path:

@@ -1,24 +1,31 @@
-"""How many requests a client may make in a minute (contract, section 4); flask-limiter decides."""
+"""How often a client may call, and try to sign in (contract, sections 3 and 4); flask-limiter decides."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import math
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from flask import Flask, Response, g
 from flask_limiter import Limiter
-from limits import RateLimitItemPerMinute
+from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
-from shared.errors import ApiError
+from shared.columns import normalised
+from shared.errors import too_many_requests
 
 log = logging.getLogger("leadgate.limits")
 
+T = TypeVar("T")
+
 WINDOW_SECONDS = 60
+FAILED_LOGINS_OF_PAIR = 10
+FAILED_LOGINS_OF_ADDRESS = 100
 REDIS_TIMEOUT_SECONDS = 0.5
 REDIS_RETRY_SECONDS = 1.0
 
@@ -59,29 +66,63 @@ class Limits:
 
         Raises ApiError 429 when the minute's requests are used up.
         """
-        limit = per_minute or self._per_minute
-        try:
-            if self._elapsed() < self._redis_gone_until:
-                allowed, remaining, reset = self._ask(self._in_process, client, limit)
-            else:
-                allowed, remaining, reset = self._ask(self._limiter.limiter, client, limit)
-        except StorageError as error:
-            log.warning("Redis is gone, limits go on in this process: %s", error)
-            self._redis_gone_until = self._elapsed() + REDIS_RETRY_SECONDS
-            allowed, remaining, reset = self._ask(self._in_process, client, limit)
-        g.rate_limit = (limit, remaining, reset)
+        item = RateLimitItemPerMinute(per_minute or self._per_minute)
+        key = (self._bucket, client)
+        allowed, (remaining, reset) = self._ask(
+            lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key))
+        )
+        g.rate_limit = (item.amount, remaining, reset)
         if not allowed:
-            raise ApiError(
-                429, "Rate limit exceeded", headers={"Retry-After": str(reset)}, extra={"retry_after": reset}
-            )
+            raise too_many_requests(reset)
 
-    def _ask(self, strategy: RateLimiter, client: str, limit: int) -> tuple[bool, int, int]:
-        """Whether the request is within the limit, how many are left, whole seconds to the next minute."""
-        item = RateLimitItemPerMinute(limit)
-        allowed = strategy.hit(item, self._bucket, client)
-        stats = strategy.get_window_stats(item, self._bucket, client)
-        seconds = math.ceil(stats.reset_time - time.time())
-        return allowed, stats.remaining, min(max(seconds, 1), WINDOW_SECONDS)
+    def begin_login(self, address: str, email: str) -> None:
+        """Takes one of the failures that are left to this address, and to this email from it.
+
+        Raises ApiError 429 where none is. What is taken before the password is looked at cannot be
+        exceeded by many at once; `login_succeeded` gives it back.
+        """
+        for item, key in _login_limits(address, email):
+            allowed, reset = self._ask(_hit_login(item, key, 1))
+            if not allowed:
+                raise too_many_requests(reset)
+
+    def login_succeeded(self, address: str, email: str) -> None:
+        """It was no failure."""
+        for item, key in _login_limits(address, email):
+            self._ask(_hit_login(item, key, -1))
+
+    def _ask(self, question: Callable[[RateLimiter], T]) -> T:
+        """The answer of the shared counts, or of this process's while Redis is gone."""
+        if self._elapsed() >= self._redis_gone_until:
+            try:
+                return question(self._limiter.limiter)
+            except StorageError as error:
+                log.warning("Redis is gone, limits go on in this process: %s", error)
+                self._redis_gone_until = self._elapsed() + REDIS_RETRY_SECONDS
+        return question(self._in_process)
+
+
+def _left(strategy: RateLimiter, item: RateLimitItem, key: tuple[str, ...]) -> tuple[int, int]:
+    """How many requests are left, and whole seconds to the next minute."""
+    stats = strategy.get_window_stats(item, *key)
+    seconds = math.ceil(stats.reset_time - time.time())
+    return stats.remaining, min(max(seconds, 1), WINDOW_SECONDS)
+
+
+def _hit_login(
+    item: RateLimitItem, key: tuple[str, ...], cost: int
+) -> Callable[[RateLimiter], tuple[bool, int]]:
+    """Asks for `cost` failures, and for the seconds to the next minute."""
+    return lambda strategy: (strategy.hit(item, *key, cost=cost), _left(strategy, item, key)[1])
+
+
+def _login_limits(address: str, email: str) -> list[tuple[RateLimitItem, tuple[str, ...]]]:
+    # A digest, because an email may be long, and is nobody's business in Redis.
+    digest = hashlib.sha256(normalised(email).encode()).hexdigest()
+    return [
+        (RateLimitItemPerMinute(FAILED_LOGINS_OF_PAIR), ("login", address, digest)),
+        (RateLimitItemPerMinute(FAILED_LOGINS_OF_ADDRESS), ("login", address)),
+    ]
 
 
 def _add_headers(response: Response) -> Response:

@@ -187,6 +187,7 @@ app_users = Table(
     Column("email_key", SortKey, unique=True),
     Column("password_hash", String(255)),
     Column("full_name", exact_text(255)),
+    Column("full_name_key", SortKey),
     Column("roles", JSON, nullable=False),
     Column("description", Text),
     Column("source_url", Text),
@@ -208,6 +209,24 @@ app_user_api_keys = Table(
     Column("expires_at", UtcTime),
     Column("disabled_at", UtcTime),
     Column("created_at", UtcTime, nullable=False),
+    **_mysql,
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", BigId, primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    Column("actor_id", BigInteger),  # null: a command on the server
+    Column("action", String(32), nullable=False),
+    Column("target", String(32), nullable=False),  # user, api_key
+    Column("target_id", String(64), nullable=False),
+    Column("before", JSON),
+    Column("after", JSON),
+    Column("address", String(64)),
+    Column("request_id", exact_text(64)),
+    Index(None, "target", "target_id", "id"),
+    Index(None, "at"),
     **_mysql,
 )
 

@@ -7,6 +7,8 @@ from argon2.exceptions import Argon2Error, InvalidHashError
 
 from shared.offload import Offload, run_here
 
+MIN_PASSWORD = 8  # characters
+
 
 class Passwords:
     """Hashes and checks passwords; `offload` is where that work runs."""

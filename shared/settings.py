@@ -47,6 +47,15 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(origin.strip() for origin in text.split(","))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+            raise ValueError
+    return origins
+
+
 def _path(text: str) -> Path:
     return Path(text).resolve()
 
@@ -132,6 +141,20 @@ class Settings:
         "a folder",
         "private keys that sign JWTs, one <kid>.pem each; not set: DATA_DIR/jwt-keys",
     )
+    trusted_proxies: int = _variable(
+        "TRUSTED_PROXIES",
+        0,
+        _whole(0, 10),
+        "a whole number from 0 to 10",
+        "how many proxies before us say in X-Forwarded-For where a request comes from",
+    )
+    cors_origins: tuple[str, ...] = _variable(
+        "CORS_ORIGINS",
+        (),
+        _origins,
+        "origins such as https://app.example.com, separated by commas",
+        "whose pages may call both services from a browser; not set: none",
+    )
     log_level: str = _variable(
         "LOG_LEVEL",
         "info",
@@ -215,6 +238,10 @@ def effective(settings: Settings) -> dict[str, str]:
     return {
         variable.name: masked(str(getattr(settings, attribute)))
         if variable.secret and getattr(settings, attribute)
-        else str(getattr(settings, attribute) or "")
+        else _shown(getattr(settings, attribute))
         for attribute, variable in variables().items()
     }
+
+
+def _shown(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else "" if value is None else str(value)

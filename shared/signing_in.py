@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Blueprint, Response, current_app
 from marshmallow import Schema, fields, validate
 
-from shared.access import TOKEN_SECONDS, access_of, caller_address, open_to_all
+from shared.access import TOKEN_SECONDS, access_of, caller_address, open_to_all, require_users
 from shared.bodies import json_object
 from shared.errors import ApiError, answer
 from shared.passwords import Passwords
@@ -24,18 +26,26 @@ _login_schema = LoginSchema()
 def signing_in_blueprint(passwords: Passwords) -> Blueprint:
     """The two routes, checking passwords with `passwords`."""
     blueprint = Blueprint("signing_in", __name__)
+    # What is being tried counts as failed: many right logins at once must not use up each other's tries.
+    one_at_a_time = threading.Lock()
 
     @blueprint.post("/api/login_check")
     @open_to_all
     def login_check() -> Response:
         """A JWT for an email and a password."""
-        access = access_of(current_app)
-        access.limits.count(f"address:{caller_address()}")
+        access, address = access_of(current_app), caller_address()
+        access.limits.count(f"address:{address}")
         login = _login_schema.load(json_object())
-        user = access.identity.user_by_email(login["email"])
-        # Always one hash, so that the time does not tell whether the email is known.
-        if not passwords.matches(user.password_hash if user else None, login["password"]) or user is None:
-            raise ApiError(401, "Invalid credentials.", headers={"WWW-Authenticate": "Bearer"})
+        require_users(access.identity)
+        with one_at_a_time:
+            access.limits.begin_login(address, login["email"])
+            # A token must not carry what was revoked a moment ago.
+            access.identity.refresh()
+            user = access.identity.user_by_email(login["email"])
+            # Always one hash, so that the time does not tell whether the email is known.
+            if not passwords.matches(user.password_hash if user else None, login["password"]) or user is None:
+                raise ApiError(401, "Invalid credentials.", headers={"WWW-Authenticate": "Bearer"})
+            access.limits.login_succeeded(address, login["email"])
         body = {"token": access.token_for(user), "expiresIn": TOKEN_SECONDS}
         return answer(200, body, {"Cache-Control": "no-store"})
 
@@ -43,8 +53,7 @@ def signing_in_blueprint(passwords: Passwords) -> Blueprint:
     @open_to_all
     def jwks() -> Response:
         """The public keys that verify our JWTs."""
-        return answer(
-            200, access_of(current_app).keys.current().jwks(), {"Cache-Control": "public, max-age=3600"}
-        )
+        keys = access_of(current_app).keys.current()
+        return answer(200, keys.jwks(), {"Cache-Control": "public, max-age=3600"})
 
     return blueprint

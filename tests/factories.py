@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine, insert
 
-from admin_service.users import create_user
+from admin_service.user_records import create_user
 from shared.database import writing
 from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
@@ -73,7 +73,8 @@ def make_user(
 ) -> int:
     """A user who signs in with PASSWORD; returns the id."""
     with writing(engine).begin() as connection:
-        return create_user(connection, email, PASSWORD_HASH, roles)
+        user = create_user(connection, {"email": email, "password_hash": PASSWORD_HASH, "roles": list(roles)})
+        return int(user.id)
 
 
 def make_api_key(

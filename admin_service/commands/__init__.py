@@ -9,21 +9,26 @@ import click
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from shared.errors import ApiError
+
 
 @contextlib.contextmanager
-def database_errors_in_a_line() -> Iterator[None]:
-    """A database that cannot do what is asked ends a command with one line, not with a stack trace."""
+def errors_in_a_line() -> Iterator[None]:
+    """What cannot be done ends a command with one line, not with a stack trace."""
     try:
         yield
     except SQLAlchemyError as error:
         cause = getattr(error, "orig", None) or error
         raise click.ClickException(f"the database at DATABASE_URL: {cause}".splitlines()[0]) from None
+    except ApiError as error:
+        raise click.ClickException(error.message) from None
 
 
 def init_commands(app: Flask) -> None:
     """Adds every command to `app`."""
-    from admin_service.commands.create_user import create_user_command
+    from admin_service.commands.accounts import create_client_apikey_command, create_user_command
     from admin_service.commands.db import db_commands
+    from admin_service.commands.jwt_keys import rotate_jwt_keys_command
 
-    app.cli.add_command(create_user_command)
-    app.cli.add_command(db_commands)
+    for command in (create_user_command, create_client_apikey_command, rotate_jwt_keys_command, db_commands):
+        app.cli.add_command(command)

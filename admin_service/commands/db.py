@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from admin_service.commands import database_errors_in_a_line
+from admin_service.commands import errors_in_a_line
 from admin_service.database import engine_of_app
 from shared.migrations import upgrade
 
@@ -19,6 +19,6 @@ def db_commands() -> None:
 @with_appcontext
 def db_upgrade() -> None:
     """Brings the tables to the newest version."""
-    with database_errors_in_a_line():
+    with errors_in_a_line():
         upgrade(engine_of_app())
     click.echo("The tables are at the newest version.")

@@ -1,0 +1,19 @@
+"""Fields of JSON bodies that are stricter than marshmallow's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import ValidationError, fields
+
+
+class JsonBoolean(fields.Field[bool]):
+    """`true` or `false`; no other spelling, so that nothing is taken for what it is not."""
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError("This value should be of type bool.")
+        return value

@@ -1,0 +1,64 @@
+"""What both services have in common as web services: ids, errors, limits, access, signing in, health."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from flask import Flask
+from flask_cors import CORS
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from shared.access import Access
+from shared.errors import init_errors
+from shared.health import health_blueprint
+from shared.identity import Identity
+from shared.keys import KeyRing
+from shared.limits import Limits
+from shared.offload import one_thread
+from shared.passwords import Passwords
+from shared.request_ids import init_request_ids
+from shared.settings import Settings
+from shared.signing_in import signing_in_blueprint
+
+MAX_BODY_BYTES = 1024 * 1024
+# What a page of another origin may read of our answers beside their bodies.
+EXPOSED_HEADERS = [
+    "ETag",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+]
+
+
+def web_service(
+    name: str,
+    settings: Settings,
+    identity: Identity,
+    fault: Callable[[], str | None],
+    *,
+    keys: KeyRing | None = None,
+    passwords: Passwords | None = None,
+) -> Flask:
+    """An app called `name` that knows its callers; it has no routes of its own yet.
+
+    `fault` says for `/readyz` what keeps the service from its work, or None.
+    """
+    app = Flask(name, static_folder=None)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, SETTINGS=settings)
+    app.url_map.strict_slashes = False
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
+    if settings.cors_origins:
+        CORS(app, origins=list(settings.cors_origins), expose_headers=EXPOSED_HEADERS, max_age=3600)
+    init_request_ids(app)
+    init_errors(app)
+    limits = Limits(app, settings.rate_limit_per_minute, settings.redis_url)
+    Access(app, identity, keys or KeyRing(settings.jwt_keys_path), limits)
+    app.register_blueprint(signing_in_blueprint(passwords or Passwords(one_thread())))
+    app.register_blueprint(health_blueprint(fault))
+    return app
