@@ -68,11 +68,12 @@ class Access:
     def token_for(self, user: User) -> str:
         """A JWT that signs `user` in for TOKEN_SECONDS."""
         # Asked once, because the next moment another key may be the one that signs.
-        kid, g.signing_key = self.keys.signing_key()
+        keys = self.keys.current()
+        g.signing_key = keys.signing_key
         token: str = create_access_token(
             identity=str(user.id),
             additional_claims={"roles": sorted(user.roles), "ver": user.token_version},
-            additional_headers={"kid": kid},
+            additional_headers={"kid": keys.signing_kid},
         )
         return token
 

@@ -34,15 +34,22 @@ class NoKeys(SystemExit):
 
 @dataclass(frozen=True, slots=True)
 class JwtKeys:
-    """Keys by `kid`, and since when each is there, in seconds of the epoch."""
+    """Keys by `kid`, and since when each is there, in seconds of the epoch; `signing_kid` names the one
+    that signs."""
 
     private: dict[str, rsa.RSAPrivateKey]
     made_at: dict[str, float]
+    signing_kid: str
 
-    def signing_kid(self, now: float) -> str:
-        """The newest key that every process must have read by `now`; the newest if there is no such."""
+    @property
+    def signing_key(self) -> rsa.RSAPrivateKey:
+        return self.private[self.signing_kid]
+
+    def as_of(self, now: float) -> JwtKeys:
+        """The same keys, of which the newest signs that every process must have read by `now`; the newest
+        of all if there is no such."""
         settled = [kid for kid, made_at in self.made_at.items() if now - made_at >= SETTLE_SECONDS]
-        return max(settled or self.private)
+        return JwtKeys(self.private, self.made_at, max(settled or self.private))
 
     def public_key(self, kid: str | None) -> rsa.RSAPublicKey | None:
         """The key a token says it was signed with, or None if it is none of ours."""
@@ -54,8 +61,8 @@ class JwtKeys:
         return {"keys": [_jwk(kid, key.public_key()) for kid, key in sorted(self.private.items())]}
 
 
-def read_keys(folder: Path) -> JwtKeys:
-    """The keys of `folder`. Raises NoKeys if there is none or one cannot be read."""
+def read_keys(folder: Path, now: Callable[[], float] = time.time) -> JwtKeys:
+    """The keys of `folder`, as of `now`. Raises NoKeys if there is none or one cannot be read."""
     private: dict[str, rsa.RSAPrivateKey] = {}
     made_at: dict[str, float] = {}
     for path in _key_files(folder):
@@ -71,7 +78,7 @@ def read_keys(folder: Path) -> JwtKeys:
         private[path.stem] = key
     if not private:
         raise NoKeys(f"JWT_KEYS_DIR: no key in {folder}; `make keys` makes one")
-    return JwtKeys(private, made_at)
+    return JwtKeys(private, made_at, signing_kid="").as_of(now())
 
 
 class KeyRing:
@@ -100,18 +107,13 @@ class KeyRing:
             names = [path.name for path in _key_files(self._folder)]
             if self._keys is None or names != self._names:
                 try:
-                    self._keys, self._names = read_keys(self._folder), names
+                    self._keys, self._names = read_keys(self._folder, self._now), names
                 except NoKeys as error:
                     if self._keys is None:
                         raise
                     log.error("the last JWT keys stay in force: %s", error)
+            self._keys = self._keys.as_of(self._now())
         return self._keys
-
-    def signing_key(self) -> tuple[str, rsa.RSAPrivateKey]:
-        """The kid and the key that sign now."""
-        keys = self.current()
-        kid = keys.signing_kid(self._now())
-        return kid, keys.private[kid]
 
 
 def has_key(folder: Path) -> bool:

@@ -187,7 +187,7 @@ def test_the_operators_table_says_what_the_code_does() -> None:
     table = dict(operators_table())
     for attribute, variable in variables().items():
         default = getattr(Settings(), attribute)
-        shown = f"`{default}`" if default not in ("", None) else "–"
+        shown = f"`{default}`" if default not in ("", None, ()) else "–"
         assert table[variable.name] == (shown, variable.takes, variable.about)
 
 

@@ -111,7 +111,7 @@ def test_in_development_a_password_in_the_command_line_is_taken_with_a_warning(
 @pytest.mark.parametrize("email", ["plain", "", "a@b", "a@example.com\n", "x" * 250 + "@example.com"])
 def test_what_is_no_email_is_refused(runner: FlaskCliRunner, sqlite_engine: Engine, email: str) -> None:
     line = refusal(runner, "create-user", email, "--password-stdin", input=PASSWORD)
-    assert line.startswith("Error: Invalid value for EMAIL: ")
+    assert line.startswith("Error: Invalid value for 'EMAIL': ")
     assert users(sqlite_engine) == []
 
 
@@ -179,7 +179,7 @@ def test_db_upgrade_makes_the_tables_and_may_run_again(empty: tuple[FlaskCliRunn
 
 def test_a_database_without_tables_is_one_line(empty: tuple[FlaskCliRunner, Engine]) -> None:
     line = refusal(empty[0], "create-user", "new@example.com", "--password-stdin", input=PASSWORD)
-    assert line == "Error: the database at DATABASE_URL: no such table: app_users"
+    assert line == "Error: the database at DATABASE_URL: no such table: identity_version"
 
 
 @pytest.mark.parametrize("arguments", [["create-user"], ["db"], ["db", "upgrade"]])

@@ -21,7 +21,7 @@ EMAIL = ["This value is not a valid email address"]
 PHONE = [r"This value should match pattern: /^\+?[1-9]\d{1,14}$/"]
 DATE = ["This value is not a valid date (YYYY-MM-DD)"]
 FUTURE = ["This value lies in the future"]
-BOOLEAN = ["This value should be true or false"]
+BOOLEAN = ["This value should be of type bool."]
 COUNTRY = ["This value is not an assigned ISO 3166-1 code in capitals"]
 
 OPTIONAL: dict[str, Any] = {
