@@ -151,6 +151,7 @@ def test_what_comes_again_because_the_queue_went_is_stored_once(system: System) 
 
 
 def test_a_message_that_came_often_before_is_written_alone(system: System) -> None:
+    assert SUSPECT_ATTEMPTS == 2
     batches = batches_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
     queue = system.queue()
     for number, (batch, attempts) in enumerate(zip(batches, (0, SUSPECT_ATTEMPTS, 1, 7), strict=True)):

@@ -88,6 +88,7 @@ def test_a_refused_message_fails_every_request_in_it(requests: Requests) -> None
 
 
 def test_a_request_whose_time_passed_in_line_is_not_sent(requests: Requests) -> None:
+    assert CONFIRM_SECONDS == 5
     first, late = requests.hold_one(), requests.send()
     requests.elapsed.pass_by(CONFIRM_SECONDS)
     in_time = requests.send()
