@@ -211,6 +211,8 @@ def _faults_in_production(settings: Settings) -> list[str]:
     for name, url in (("DATABASE_URL", settings.database_url), ("AMQP_URL", settings.amqp_url)):
         if not url:
             faults.append(f"{name}: not set; production takes no embedded parts")
+        elif url.startswith("sqlite"):
+            faults.append(f"{name}: got {masked(url)!r}; production takes MySQL or MariaDB")
         elif (urlsplit(url).password or "") in DEFAULT_PASSWORDS:
             faults.append(f"{name}: has a default or empty password; production takes one of your own")
     if urlsplit(settings.redis_url).password in DEFAULT_PASSWORDS - {""}:
