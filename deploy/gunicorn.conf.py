@@ -14,7 +14,7 @@ workers = _settings.web_workers
 worker_class = "gevent"
 keepalive = 75
 timeout = 30
-graceful_timeout = 8
+graceful_timeout = 5  # also for a kept connection on which nothing happens; no lead takes longer
 control_socket_disable = True
 loglevel = "warning"
 
