@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from types import FrameType
 
@@ -18,10 +19,12 @@ from shared.queues import open_consumer
 from shared.settings import read_settings
 
 NEWER_SCHEMA_STATUS = 3
+STOP_SECONDS = 10.0
 
 
 def main() -> int:
-    """Runs until SIGTERM or SIGINT, which ends in 0; a second signal ends it at once, in 1.
+    """Runs until SIGTERM or SIGINT, which ends in 0 after STOP_SECONDS at the latest; a second signal ends
+    it at once, in 1.
 
     3 when a message needs a newer consumer.
     """
@@ -37,6 +40,10 @@ def main() -> int:
         if signals > 1:
             os._exit(1)  # nothing is lost: what was not acknowledged comes again
         consumer.stop()
+        # A database or broker that hangs must not keep us: what was not acknowledged comes again.
+        late = threading.Timer(STOP_SECONDS, os._exit, [0])
+        late.daemon = True
+        late.start()
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)

@@ -11,10 +11,10 @@ _port = _settings.admin_port if "admin_service.wsgi:app" in sys.argv else _setti
 
 bind = f"{_settings.bind_host}:{_port}"
 workers = _settings.web_workers
-worker_class = "gevent"
+worker_class = "deploy.web_worker.WebWorker"
 keepalive = 75
 timeout = 30
-graceful_timeout = 8
+graceful_timeout = 6  # a lead is decided within 5
 control_socket_disable = True
 loglevel = "warning"
 

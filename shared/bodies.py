@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from shared.errors import ApiError
 from shared.strict_json import JsonRefused, loads
@@ -29,7 +29,12 @@ def json_object() -> dict[str, Any]:
 
 
 def _body() -> bytes:
-    body = request.get_data(cache=False)
+    try:
+        body = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # each server has its own for a client that breaks off or sends bad chunks
+        raise ApiError(400, f"The body cannot be read: {error}") from None
     # Without Content-Length werkzeug cuts a body off at the limit and says nothing: see whether more comes.
     may_be_cut_off = len(body) == request.max_content_length and request.content_length is None
     if may_be_cut_off and request.environ["wsgi.input"].read(1):

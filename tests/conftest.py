@@ -61,6 +61,12 @@ def sqlite_engine(sqlite_url: str) -> Iterator[Engine]:
     yield from _clean_engine(sqlite_url)
 
 
+@pytest.fixture
+def mariadb_engine(mariadb_url: str) -> Iterator[Engine]:
+    """An empty, migrated database on MariaDB."""
+    yield from _clean_engine(mariadb_url)
+
+
 @pytest.fixture(params=DATABASES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
     """An empty, migrated database, once on each kind of server."""

@@ -1,0 +1,74 @@
+"""What a write costs in statements: as much for a thousand leads as for two."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, event, text
+
+from consumer.writer import Writer
+from shared.models import leads
+from tests.factories import NOON, make_batch, make_lead
+from tests.integration.stored import assert_all_stored_once, counted, number_of
+
+
+def executions_of(engine: Engine, number_of_leads: int) -> int:
+    """How often a cursor executes while that many leads are written."""
+    executed: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        executed.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    Writer(engine).write([(make_batch([make_lead() for _ in range(number_of_leads)]), 0)])
+    event.remove(engine, "before_cursor_execute", note)
+    return len(executed)
+
+
+def test_a_thousand_leads_take_as_many_executions_as_two(engine: Engine) -> None:
+    assert executions_of(engine, 1000) == executions_of(engine, 2) <= 8
+
+
+def test_two_hundred_batches_take_hardly_more_executions_than_one(engine: Engine) -> None:
+    executed: list[str] = []
+    batches = [make_batch([make_lead()]) for _ in range(200)]
+    event.listen(engine, "before_cursor_execute", lambda *arguments: executed.append(arguments[2]))
+
+    Writer(engine).write([(batch, 0) for batch in batches])
+
+    # Receipts are looked up producer by producer, and here each batch has one of its own.
+    assert len([statement for statement in executed if not statement.startswith("SELECT")]) <= 8
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"], indirect=True)
+def test_the_driver_sends_a_thousand_leads_in_a_few_statements(engine: Engine) -> None:
+    batch = make_batch([make_lead() for _ in range(1000)])
+    connection, before = inserts_so_far(engine)
+
+    Writer(engine).write([(batch, 0)])
+
+    same_connection, after = inserts_so_far(engine)
+    assert same_connection == connection
+    assert 4 <= after - before <= 8
+    assert number_of(engine, leads) == 1000
+
+
+def inserts_so_far(engine: Engine) -> tuple[int, int]:
+    """The id of the only connection of `engine`, and how many INSERT statements the server got on it."""
+    with engine.connect() as connection:
+        id = connection.scalar(text("SELECT CONNECTION_ID()"))
+        _, inserts = connection.execute(text("SHOW SESSION STATUS LIKE 'Com_insert'")).one()
+    return int(id or 0), int(inserts)
+
+
+def test_leads_of_two_thousand_clients_in_one_write_are_counted(engine: Engine) -> None:
+    batch = make_batch(
+        [make_lead(client_id=number, received_at=NOON + timedelta(days=number)) for number in range(2000)]
+    )
+
+    Writer(engine).write([(batch, 0)])
+
+    assert_all_stored_once(engine, {lead.id for lead in batch.leads})
+    assert counted(engine, grain="minute") == 2000
