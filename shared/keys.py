@@ -40,9 +40,9 @@ class JwtKeys:
     made_at: dict[str, float]
 
     def signing_kid(self, now: float) -> str:
-        """The newest key that every process must have read by `now`; the newest if there is no such."""
+        """The newest key that every process must have read by `now`; the oldest if there is no such."""
         settled = [kid for kid, made_at in self.made_at.items() if now - made_at >= SETTLE_SECONDS]
-        return max(settled or self.private)
+        return max(settled) if settled else min(self.private)
 
     def public_key(self, kid: str | None) -> rsa.RSAPublicKey | None:
         """The key a token says it was signed with, or None if it is none of ours."""
