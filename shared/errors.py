@@ -112,7 +112,7 @@ def answer_error(error: ApiError) -> Response:
         body["errors"] = error.errors
     if _SEED_ROUTE.match(request.path):
         body |= _in_seed_words(error)
-    elif request.accept_mimetypes.provided and request.accept_mimetypes.best == PROBLEM:
+    elif (request.accept_mimetypes.best or "").lower() == PROBLEM:
         return _answer_problem(error)
     return answer(error.code, body, error.headers)
 

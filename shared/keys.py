@@ -46,10 +46,10 @@ class JwtKeys:
         return self.private[self.signing_kid]
 
     def as_of(self, now: float) -> JwtKeys:
-        """The same keys, of which the newest signs that every process must have read by `now`; the newest
+        """The same keys, of which the newest signs that every process must have read by `now`; the oldest
         of all if there is no such."""
         settled = [kid for kid, made_at in self.made_at.items() if now - made_at >= SETTLE_SECONDS]
-        return JwtKeys(self.private, self.made_at, max(settled or self.private))
+        return JwtKeys(self.private, self.made_at, max(settled) if settled else min(self.private))
 
     def public_key(self, kid: str | None) -> rsa.RSAPublicKey | None:
         """The key a token says it was signed with, or None if it is none of ours."""

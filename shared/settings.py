@@ -50,8 +50,8 @@ def _url(*schemes: str) -> Callable[[str], str]:
 def _origins(text: str) -> tuple[str, ...]:
     origins = tuple(origin.strip() for origin in text.split(","))
     for origin in origins:
-        parts = urlsplit(origin)
-        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in ("http", "https"):
+        # No wildcard: flask-cors would take it for a pattern, and match more than was meant.
+        if not re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", origin):
             raise ValueError
     return origins
 

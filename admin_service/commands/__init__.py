@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import click
 from flask import Flask
@@ -22,6 +23,38 @@ def errors_in_a_line() -> Iterator[None]:
         raise click.ClickException(f"the database at DATABASE_URL: {cause}".splitlines()[0]) from None
     except ApiError as error:
         raise click.ClickException(error.message) from None
+
+
+class Command(click.Command):
+    """A command that says in one line how it was used wrongly."""
+
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _wrong_use_in_a_line():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _wrong_use_in_a_line():
+            return super().invoke(ctx)
+
+
+class CommandGroup(Command, click.Group):
+    """A group of such commands."""
+
+    command_class = Command
+
+
+class _WrongUse(click.ClickException):
+    exit_code = click.UsageError.exit_code
+
+
+@contextlib.contextmanager
+def _wrong_use_in_a_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise
+    except click.UsageError as error:
+        raise _WrongUse(f"{error.format_message().rstrip('.')}; --help shows the right use") from None
 
 
 def init_commands(app: Flask) -> None:

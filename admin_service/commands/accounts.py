@@ -11,9 +11,16 @@ from flask.cli import with_appcontext
 from marshmallow import ValidationError
 
 from admin_service.access_tokens import issue_key
-from admin_service.commands import errors_in_a_line
+from admin_service.commands import Command, errors_in_a_line
 from admin_service.database import engine_of_app
-from admin_service.user_records import ROLES, EmailTaken, check_email, create_user, find_user_id
+from admin_service.user_records import (
+    ROLES,
+    EmailTaken,
+    NoSuchUser,
+    check_email,
+    create_user,
+    find_user_id,
+)
 from shared.database import writing
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.passwords import MIN_PASSWORD, Passwords
@@ -31,7 +38,7 @@ def _email(_: click.Context, __: click.Parameter, value: str) -> str:
     return value
 
 
-@click.command("create-user")
+@click.command("create-user", cls=Command)
 @click.argument("email", callback=_email)
 @click.argument("password", required=False)
 @click.option(
@@ -66,7 +73,7 @@ def create_user_command(
     click.echo(f"Created user {user.id}: {email}, {role}")
 
 
-@click.command("create-client-apikey")
+@click.command("create-client-apikey", cls=Command)
 @click.argument("email", callback=_email)
 @click.option("--full-name", "--full_name", help="The name of a user who is made for the key.")
 @click.option(
@@ -91,7 +98,10 @@ def create_client_apikey_command(
         if user_id is None:
             values = {"email": email, "roles": [role], "full_name": full_name}
             user_id = create_user(connection, values).id
-        row, key = issue_key(connection, user_id, expires_at or None, rotate=rotate)
+        try:
+            row, key = issue_key(connection, user_id, expires_at or None, rotate=rotate)
+        except NoSuchUser:
+            raise click.ClickException(f"EMAIL: the user with {email} is not active") from None
     until = f"until {format_time(row.expires_at)}" if row.expires_at else "without end"
     if key is None:
         raise click.ClickException(f"{email} has a key that is valid {until}; --rotate replaces it")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import click
 from flask.cli import with_appcontext
 
-from admin_service.commands import errors_in_a_line
+from admin_service.commands import CommandGroup, errors_in_a_line
 from admin_service.database import engine_of_app
 from shared.migrations import upgrade
 
 
-@click.group("db")
+@click.group("db", cls=CommandGroup)
 def db_commands() -> None:
     """The database's tables."""
 

@@ -8,13 +8,14 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from admin_service.commands import Command
 from shared.access import TOKEN_SECONDS
 from shared.keys import SETTLE_SECONDS, has_key, make_key, remove_outlived_keys
 from shared.settings import Settings
 from shared.times import utc_now
 
 
-@click.command("rotate-jwt-keys")
+@click.command("rotate-jwt-keys", cls=Command)
 @click.option("--if-missing", is_flag=True, help="Make a key only if there is none.")
 @with_appcontext
 def rotate_jwt_keys_command(if_missing: bool) -> None:

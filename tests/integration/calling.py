@@ -91,14 +91,15 @@ class Caller:
     ) -> Answer:
         """The answer. Bytes go out as they are, everything else as JSON; `address` is the peer's."""
         content: dict[str, Any] = {}
+        headers = self._headers | dict(headers or {})
         if isinstance(body, bytes):
-            content = {"data": body, "content_type": "application/json"}
+            content = {"data": body, "content_type": headers.pop("Content-Type", "application/json")}
         elif body is not None:
             content = {"json": body}
         response = self._app.test_client().open(
             path,
             method=method,
-            headers=self._headers | dict(headers or {}),
+            headers=headers,
             environ_base={"REMOTE_ADDR": address},
             **content,
         )
