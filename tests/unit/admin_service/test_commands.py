@@ -192,6 +192,6 @@ def test_each_command_explains_itself(runner: FlaskCliRunner, arguments: list[st
 def test_an_unknown_command_or_option_is_one_line(runner: FlaskCliRunner) -> None:
     assert refusal(runner, "destroy").startswith("Error: No such command 'destroy'.")
     assert refusal(runner, "create-user", "a@example.com", "--age").startswith(
-        "Error: No such option '--age'."
+        "Error: No such option '--age'"
     )
-    assert refusal(runner, "create-user") == "Error: Missing argument 'EMAIL'."
+    assert refusal(runner, "create-user").startswith("Error: Missing argument 'EMAIL'")

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, update
 from shared.access import REMEMBER_SECONDS, TOKEN_SECONDS, access_of
 from shared.database import writing
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT, identity_changed
-from shared.keys import REREAD_SECONDS, KeyRing, make_key
+from shared.keys import REREAD_SECONDS, SETTLE_SECONDS, KeyRing, make_key
 from shared.models import app_users
 from shared.times import utc_now
 from tests.factories import NOON, make_api_key, make_user
@@ -185,10 +185,10 @@ def test_a_token_outlives_its_key_by_some_seconds_at_most(
 
 def test_rotation_logs_nobody_out(sqlite_engine: Engine, tmp_path: Path, partner: int) -> None:
     elapsed = FakeElapsed()
-    make_key(tmp_path, datetime(2026, 1, 1, tzinfo=UTC))
-    app = app_with(sqlite_engine, KeyRing(tmp_path, elapsed), elapsed)
+    clock = [make_key(tmp_path, datetime(2026, 1, 1, tzinfo=UTC)).stat().st_mtime]
+    app = app_with(sqlite_engine, KeyRing(tmp_path, elapsed, lambda: clock[0]), elapsed)
     client, old = app.test_client(), signed_in_as(app, partner)
-    make_key(tmp_path, datetime(2026, 1, 2, tzinfo=UTC))
+    clock[0] = make_key(tmp_path, datetime(2026, 1, 2, tzinfo=UTC)).stat().st_mtime + SETTLE_SECONDS
     elapsed.pass_by(REREAD_SECONDS + REMEMBER_SECONDS)
     new = signed_in_as(app, partner)
     assert (

@@ -11,7 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from shared.keys import REREAD_SECONDS, KeyRing, NoKeys, make_key, read_keys
+from shared.keys import REREAD_SECONDS, SETTLE_SECONDS, KeyRing, NoKeys, make_key, read_keys
 from tests.factories import NOON
 from tests.fakes import FakeElapsed
 
@@ -41,10 +41,11 @@ def test_a_key_that_is_there_is_not_made_over(folder: Path) -> None:
     assert read_keys(folder).private["20260601T120000000000"].private_numbers() == before
 
 
-def test_the_last_key_signs_and_every_key_verifies(folder: Path) -> None:
+def test_the_last_key_signs_once_it_has_settled_and_every_key_verifies(folder: Path) -> None:
     old = read_keys(folder)
-    make_key(folder, datetime(2026, 6, 2, tzinfo=UTC))
-    keys = read_keys(folder)
+    made_at = make_key(folder, datetime(2026, 6, 2, tzinfo=UTC)).stat().st_mtime
+    assert read_keys(folder, lambda: made_at + SETTLE_SECONDS - 0.1).signing_kid == old.signing_kid
+    keys = read_keys(folder, lambda: made_at + SETTLE_SECONDS)
     assert keys.signing_kid == "20260602T000000000000"
     signed_before = jwt.encode({"sub": "1"}, old.signing_key, "RS256")
     verifier = keys.public_key(old.signing_kid)
@@ -66,7 +67,8 @@ def test_published_keys_verify_and_have_no_private_part(folder: Path) -> None:
     assert [key["kid"] for key in published] == ["20260601T120000000000", "20260602T000000000000"]
     assert all(set(key) == {"kty", "use", "alg", "kid", "n", "e"} for key in published)
     token = jwt.encode({"sub": "1"}, keys.signing_key, "RS256")
-    assert jwt.decode(token, jwt.PyJWK(published[1]), ["RS256"]) == {"sub": "1"}
+    assert keys.signing_kid == published[0]["kid"]
+    assert jwt.decode(token, jwt.PyJWK(published[0]), ["RS256"]) == {"sub": "1"}
 
 
 def test_a_folder_without_keys_stops_the_start_and_says_how_to_get_one(tmp_path: Path) -> None:
@@ -98,10 +100,14 @@ def test_an_unfinished_key_is_not_read(folder: Path) -> None:
 
 def test_a_new_key_joins_in_while_the_service_runs(folder: Path) -> None:
     elapsed = FakeElapsed()
-    ring = KeyRing(folder, elapsed)
+    clock = [0.0]
+    ring = KeyRing(folder, elapsed, lambda: clock[0])
     assert len(ring.current().private) == 1
-    make_key(folder, datetime(2026, 6, 2, tzinfo=UTC))
+    clock[0] = make_key(folder, datetime(2026, 6, 2, tzinfo=UTC)).stat().st_mtime
     assert len(ring.current().private) == 1  # looked at not so long ago
+    elapsed.pass_by(REREAD_SECONDS)
+    assert ring.current().signing_kid == "20260601T120000000000"
+    clock[0] += SETTLE_SECONDS
     elapsed.pass_by(REREAD_SECONDS)
     assert ring.current().signing_kid == "20260602T000000000000"
 
