@@ -28,6 +28,8 @@ def open_database(url: str, offload: Offload = run_here) -> Engine:
         return _open_sqlite(url, offload)
     return create_engine(
         make_url(url).update_query_dict({"charset": "utf8mb4"}),
+        # What a statement was given are people's data: it does not belong into error messages and logs.
+        hide_parameters=True,
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=1800,
@@ -64,7 +66,9 @@ def _open_sqlite(url: str, offload: Offload) -> Engine:
             offload(super().commit)
 
     engine = create_engine(
-        url, connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": 30}
+        url,
+        hide_parameters=True,
+        connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": 30},
     )
 
     @event.listens_for(engine, "connect")

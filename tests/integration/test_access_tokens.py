@@ -284,3 +284,10 @@ def test_only_the_hash_of_a_key_is_in_the_database(engine: Engine, admin: Caller
         ]
     assert stored == hashlib.sha256(key.encode()).digest()
     assert not any(key.encode() in value for value in everything)
+
+
+def test_without_a_body_a_key_is_made_that_does_not_expire(admin: Caller, user_id: int) -> None:
+    answer = admin.post(tokens(user_id))
+    assert answer.status_code == 201, answer.text
+    assert answer.json["api_token"]
+    assert answer.json["expires_at"] is None

@@ -93,7 +93,7 @@ def signed(
     **claims: Any,
 ) -> str:
     """A token as we sign it for that person, but for what is named; a claim that is None is left out."""
-    own_kid, own_key = keys.signing_key()
+    own_kid, own_key = keys.current().signing_kid, keys.current().signing_key
     now = int(time.time())
     ours = {"iss": "leadgate", "sub": str(person.id), "roles": ["ROLE_API_CLIENT"], "ver": 1, "jti": "x"}
     said = ours | {"iat": now, "exp": now + 3600} | claims
