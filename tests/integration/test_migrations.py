@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -26,6 +27,16 @@ from tests.integration.stored import assert_all_stored_once
 from tests.integration.transports import ROOT
 from tests.services import MARIADB, MYSQL, own_database
 
+UPGRADE_WHEN_TOLD = """
+import sys
+from shared.database import open_database
+from shared.migrations import upgrade
+
+engine = open_database(sys.argv[1])
+print("ready", flush=True)
+input()
+upgrade(engine)
+"""
 SERVERS = {"mariadb": MARIADB, "mysql": MYSQL}
 
 
@@ -71,21 +82,31 @@ def test_the_migrated_tables_are_those_of_the_models(empty: Engine) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_two_processes_that_upgrade_at_once_both_succeed(empty_url: str, empty: Engine) -> None:
-    upgrading = [
-        subprocess.Popen(
-            [sys.executable, "-m", "flask", "--app", "admin_service", "db", "upgrade"],
-            cwd=ROOT,
-            env={"DATABASE_URL": empty_url},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    ended = [(*process.communicate(timeout=60), process.returncode) for process in upgrading]
+def test_processes_that_upgrade_at_the_same_moment_all_succeed(empty_url: str, empty: Engine) -> None:
+    with contextlib.ExitStack() as started:
+        upgrading = [
+            started.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", UPGRADE_WHEN_TOLD, empty_url],
+                    cwd=ROOT,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            for _ in range(3)
+        ]
+        for process in upgrading:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in upgrading:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        ended = [(process.communicate(timeout=60)[0], process.returncode) for process in upgrading]
 
-    assert ended == [("The tables are at the newest version.\n", "", 0)] * 2
+    assert ended == [("", 0)] * 3
     assert is_current(empty)
     assert tables(empty) == set(metadata.tables)
 

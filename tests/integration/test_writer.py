@@ -155,6 +155,16 @@ def test_a_compacted_receipt_covers_every_number_in_its_range(engine: Engine) ->
     ]
 
 
+def test_a_single_number_within_a_compacted_range_is_covered(engine: Engine) -> None:
+    producer_id = uuid4()
+    with writing(engine).begin() as connection:
+        connection.execute(insert(lead_batches).values(producer_id=producer_id, **compacted_receipt(1, 5)))
+
+    Writer(engine).write([(make_batch(some_leads(1), producer_id=producer_id, sequence=3), 1)])
+
+    assert stored_ids(engine) == []
+
+
 def compacted_receipt(first: int, last: int) -> dict[str, Any]:
     number = last - first + 1
     return {
@@ -173,9 +183,10 @@ def compacted_receipt(first: int, last: int) -> dict[str, Any]:
 
 def test_what_producers_say_of_themselves_only_grows(engine: Engine) -> None:
     producer_id = uuid4()
-    clock = iter([NOON, LATER])
+    clock = iter([NOON, NOON, LATER])
     writer = Writer(engine, lambda: next(clock))
 
+    writer.write([(checkpoint(producer_id, 3, 30), 0)])
     writer.write([(checkpoint(producer_id, 7, 70), 0), (checkpoint(producer_id, 5, 50), 0)])
     writer.write([(checkpoint(producer_id, 6, 60), 0)])
 
