@@ -12,9 +12,11 @@ from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, make_url
 
 from shared.offload import Offload, run_here
+from shared.write_ahead import use_write_ahead_log
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
+BUSY_SECONDS = 30
 STATEMENT_ROWS = 500
 STATEMENT_BYTES = 1024 * 1024
 
@@ -68,14 +70,15 @@ def _open_sqlite(url: str, offload: Offload) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
-        connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": 30},
+        connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": BUSY_SECONDS},
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         # sqlite3's own transactions begin at the first write; ours begin when SQLAlchemy says so.
         connection.isolation_level = None
-        for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+        use_write_ahead_log(connection, BUSY_SECONDS)
+        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -22,6 +22,7 @@ from uuid import UUID
 
 from shared.offload import Offload, run_here
 from shared.queues import Delivery, NotConfirmed, QueueUnavailable
+from shared.write_ahead import use_write_ahead_log
 
 SUFFIX = ".queue"
 BUSY_SECONDS = 4.0
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS messages (
 
 def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA journal_mode = WAL")
+    use_write_ahead_log(connection, BUSY_SECONDS)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     return connection
 

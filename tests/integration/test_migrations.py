@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -83,7 +85,7 @@ def test_the_migrated_tables_are_those_of_the_models(empty: Engine) -> None:
 
 
 def test_processes_that_upgrade_at_the_same_moment_all_succeed(empty_url: str, empty: Engine) -> None:
-    with contextlib.ExitStack() as started:
+    with ExitStack() as started:
         upgrading = [
             started.enter_context(
                 subprocess.Popen(
@@ -109,6 +111,21 @@ def test_processes_that_upgrade_at_the_same_moment_all_succeed(empty_url: str, e
     assert ended == [("", 0)] * 3
     assert is_current(empty)
     assert tables(empty) == set(metadata.tables)
+
+
+def test_a_new_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "leads.sqlite3"
+    engine = open_database(f"sqlite:///{path}")
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        upgrading = pool.submit(upgrade, engine)
+        with pytest.raises(TimeoutError):
+            upgrading.result(0.3)
+        other.execute("ROLLBACK")
+        upgrading.result(30)
+
+    assert is_current(engine)
+    engine.dispose()
 
 
 def test_a_database_can_go_back_to_nothing_and_up_again(empty: Engine) -> None:

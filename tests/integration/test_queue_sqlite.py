@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from uuid import uuid4
 
@@ -31,6 +32,23 @@ def test_a_second_process_cannot_own_the_file_of_a_producer(sqlite: SqliteTransp
 
     assert said == f"the queue file {producer_id}.queue belongs to another process\n"
     assert bodies(take_all(ends.consumer())) == [b"still mine"]
+
+
+def test_a_new_file_that_a_consumer_is_opening_is_waited_for(sqlite: SqliteTransport) -> None:
+    producer_id = uuid4()
+    sqlite.folder.mkdir(parents=True)
+    producer = open_producer(sqlite.settings, producer_id)
+    path = sqlite.folder / f"{producer_id}.queue"
+    with closing(sqlite3.connect(path, isolation_level=None)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        starting = pool.submit(producer.start)
+        with pytest.raises(TimeoutError):
+            starting.result(0.3)
+        other.execute("ROLLBACK")
+        starting.result(10)
+
+    producer.publish(b"message", SECONDS)
+    producer.close()
 
 
 def test_a_file_is_free_again_once_its_process_was_killed(sqlite: SqliteTransport) -> None:
