@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from http.client import IncompleteRead
 
 from tests.system.posting import POSTERS, Posting, accepted_ids, post_at_once
 from tests.system.running import System, wait_until_gone
@@ -39,7 +40,8 @@ def test_leads_answered_while_the_power_is_cut_outlive_that(own_system: System) 
     with Posting(own_system.port, own_system.token()) as posting:
         posting.wait_for_answers(200)
         own_system.kill(processes)
-    assert posting.faults == []
+    # The power may go in the middle of an answer as well as between two.
+    assert [fault for fault in posting.faults if not isinstance(fault, IncompleteRead)] == []
     assert {answer.status for answer in posting.answers} == {201}
     own_system.start()
     assert is_listed_once(own_system, accepted_ids(posting.answers), unanswered=POSTERS)
