@@ -77,6 +77,8 @@ leads = Table(
     Index("ix_leads_email", "email_key", "received_at", "id"),
     Index("ix_leads_phone", "phone", "received_at", "id"),
     Index("ix_leads_stored", "stored_at", "received_at", "id"),
+    Index("ix_leads_client_email", "client_id", "email_key", "received_at", "id"),
+    Index("ix_leads_client_stored", "client_id", "stored_at", "received_at", "id"),
     **_mysql,
 )
 
