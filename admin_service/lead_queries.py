@@ -26,6 +26,8 @@ _FAULT = "This value is no time as in 2026-11-21T09:30:00Z or 2026-11-21T10:30:0
 class Moment(fields.Field[datetime]):
     """A time of RFC 3339, or a date: the beginning of that day in UTC."""
 
+    json_schema = {"type": "string", "examples": ["2026-11-21T09:30:00Z", "2026-11-21"]}
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime:

@@ -10,6 +10,7 @@ from uuid import UUID
 from flask import Blueprint, Response, g
 from sqlalchemy import ColumnElement, select
 
+from admin_service.answers import LEADS, ONE_LEAD
 from admin_service.database import engine_of_app
 from admin_service.lead_bodies import lead_bodies
 from admin_service.lead_cursors import read_cursor, write_cursor
@@ -21,6 +22,7 @@ from shared.access import signed_in
 from shared.errors import ApiError, success
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.models import leads
+from shared.openapi import answers, takes
 
 POLL_SECONDS = 0.05
 READ_HEADERS = {"Cache-Control": "private, no-cache"}
@@ -33,6 +35,8 @@ _lead_query = LeadQuery()
 
 @blueprint.get("/api/leads")
 @signed_in(ROLE_API_CLIENT)
+@takes(query=_leads_query)
+@answers(LEADS)
 def list_leads() -> Response:
     """One page of leads, the newest first unless asked otherwise."""
     query = _leads_query.load(query_parameters())
@@ -49,6 +53,8 @@ def list_leads() -> Response:
 
 @blueprint.get("/api/leads/<lead_id>")
 @signed_in(ROLE_API_CLIENT)
+@takes(query=_lead_query)
+@answers(ONE_LEAD, errors=(404,))
 def get_lead(lead_id: str) -> Response:
     """One lead. With `wait`, the answer is held for that many seconds at most, until the lead is there."""
     wait = _lead_query.load(query_parameters())["wait"]

@@ -8,13 +8,15 @@ from typing import cast
 from flask import Blueprint, Response, current_app, g, request
 from uuid_utils.compat import uuid7
 
+from ingest_service.answers import LEAD, LEAD_ACCEPTED
 from ingest_service.publisher import Publisher
-from ingest_service.schemas import read_lead
+from ingest_service.schemas import LeadFlags, lead_schema, read_lead
 from shared.access import signed_in
 from shared.bodies import json_object
-from shared.errors import ApiError, answer, validation_failed
+from shared.errors import ApiError, answer
 from shared.identity import ROLE_API_CLIENT
 from shared.messages import Lead, encode_lead
+from shared.openapi import answers, takes
 from shared.queues import NotConfirmed
 from shared.times import format_time, utc_now
 
@@ -22,12 +24,16 @@ log = logging.getLogger("leadgate.leads")
 
 blueprint = Blueprint("leads", __name__)
 
+_flags = LeadFlags()
+
 
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
+@takes(body=lead_schema, example=LEAD, query=_flags)
+@answers(LEAD_ACCEPTED)
 def post_lead() -> Response:
     """Accepts one lead: 201 once it is durable."""
-    content, warnings = read_lead(json_object(), strict=_flag("strict"))
+    content, warnings = read_lead(json_object(), strict=_flags.load(request.args.to_dict())["strict"])
     lead = Lead(
         id=uuid7(),
         client_id=g.user.id,
@@ -65,11 +71,3 @@ def _make_durable(lead: Lead) -> str:
 def publisher_of_app() -> Publisher:
     """The Publisher that the current app was built with."""
     return cast(Publisher, current_app.extensions["leadgate.publisher"])
-
-
-def _flag(name: str) -> bool:
-    """A query parameter, `true` or `false`; false if it is not there. Raises ApiError 400 otherwise."""
-    value = request.args.get(name, "false")
-    if value not in ("true", "false"):
-        raise validation_failed({name: ["This value should be true or false"]})
-    return value == "true"

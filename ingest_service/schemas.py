@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from shared.countries import COUNTRY_CODES
 from shared.errors import validation_failed
-from shared.json_fields import JsonBoolean
+from shared.json_fields import JsonBoolean, UrlFlag
 from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
@@ -27,6 +27,8 @@ EMAIL_MESSAGE = "This value is not a valid email address"
 
 class PlainDate(fields.String):
     """A date that exists, as `YYYY-MM-DD` and nothing else that ISO 8601 allows."""
+
+    json_schema = {"format": "date"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -43,6 +45,8 @@ class PlainDate(fields.String):
 
 class JsonObject(fields.Field[dict[str, Any]]):
     """A JSON object of at most ADDITIONAL_BYTES, at most ADDITIONAL_DEPTH levels deep."""
+
+    json_schema = {"type": "object"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -62,6 +66,9 @@ def _optional_text(length: int) -> fields.String:
 
 class LeadSchema(Schema):
     """A lead of `POST /api/leads`."""
+
+    class Meta:
+        unknown = INCLUDE  # read_lead has moved what is unknown to where it is kept
 
     firstName = fields.String(required=True, validate=validate.Length(min=2, max=255))
     lastName = fields.String(required=True, validate=validate.Length(min=2, max=255))
@@ -85,7 +92,16 @@ class LeadSchema(Schema):
     additionalData = JsonObject(allow_none=True)
 
 
-_lead_schema = LeadSchema()
+class LeadFlags(Schema):
+    """How a lead is to be taken; parameters that others add are none of ours."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    strict = UrlFlag(load_default=False)
+
+
+lead_schema = LeadSchema()
 
 
 def read_lead(
@@ -96,12 +112,12 @@ def read_lead(
     An unknown field is kept under `additionalData` and named in a warning; if `strict`, it is refused.
     Raises ValidationError or ApiError 400 that blame the fields at fault.
     """
-    unknown = sorted(body.keys() - _lead_schema.fields.keys())
+    unknown = sorted(body.keys() - lead_schema.fields.keys())
     if strict and unknown:
         raise validation_failed({name: ["Unknown field."] for name in unknown})
     if unknown:
         body = _keep_unknown(body, unknown)
-    content = _lead_schema.load(body)
+    content = lead_schema.load(body)
     # Years have four digits, so the texts sort as the dates do.
     if content["dateOfBirth"] > now().date().isoformat():
         raise validation_failed({"dateOfBirth": ["This value lies in the future"]})
