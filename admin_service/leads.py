@@ -23,6 +23,7 @@ from shared.errors import ApiError, success
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.models import leads
 from shared.openapi import answers, takes
+from shared.reading import reading
 
 POLL_SECONDS = 0.05
 READ_HEADERS = {"Cache-Control": "private, no-cache"}
@@ -43,7 +44,7 @@ def list_leads() -> Response:
     wanted = filter_of(query, None if _is_admin() else g.user.id)
     order = Order(query["sortBy"], query["sortOrder"] == "DESC")
     cursor = read_cursor(query["cursor"], wanted, order) if "cursor" in query else None
-    with engine_of_app().connect() as connection:
+    with reading(engine_of_app()).connect() as connection:
         page = read_page(connection, Listing(wanted, order, query["limit"], query["page"], cursor))
         items = lead_bodies(connection, page.rows, for_admin=_is_admin())
     data = page_of(items, page.number, query["limit"], page.total.number, is_exact=page.total.is_exact)
@@ -84,7 +85,7 @@ def _visible() -> list[ColumnElement[bool]]:
 
 
 def _find(id: UUID) -> dict[str, Any] | None:
-    with engine_of_app().connect() as connection:
+    with reading(engine_of_app()).connect() as connection:
         rows = connection.execute(select(leads).where(leads.c.id == id, *_visible())).all()
         bodies = lead_bodies(connection, rows[:1], for_admin=_is_admin())
     return bodies[0] if bodies else None
