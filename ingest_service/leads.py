@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app, g, request
 from uuid_utils.compat import uuid7
 
 from ingest_service.publisher import Publisher
-from ingest_service.schemas import read_lead
+from ingest_service.schemas import LEAD, TRACKING, Form, read_lead
 from shared.access import signed_in
 from shared.bodies import json_object
-from shared.errors import ApiError, answer, validation_failed
+from shared.errors import ApiError, answer, success, validation_failed
 from shared.identity import ROLE_API_CLIENT
 from shared.messages import Lead, encode_lead
 from shared.queues import NotConfirmed
@@ -26,8 +26,43 @@ blueprint = Blueprint("leads", __name__)
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
 def post_lead() -> Response:
-    """Accepts one lead: 201 once it is durable."""
-    content, warnings = read_lead(json_object(), strict=_flag("strict"))
+    """Accepts one lead: 201 once it is durable.
+
+    With `dryRun=true` the lead is only looked at: 200, and null for what only an accepted lead has.
+    """
+    lead, warnings = _read(LEAD)
+    data: dict[str, Any] = {"id": None, "status": "valid", "durability": None, "receivedAt": None}
+    code, message, headers = 200, "Lead is valid", {}
+    if not _flag("dryRun"):
+        durability, received_at = _make_durable(lead), format_time(lead.received_at)
+        data = {"id": lead.id, "status": "queued", "durability": durability, "receivedAt": received_at}
+        code, message, headers = 201, "Lead accepted", {"Location": f"/api/leads/{lead.id}"}
+    if warnings:
+        data["warnings"] = warnings
+    return success(code, message, data, headers)
+
+
+@blueprint.post("/api/tracking/")
+@signed_in(ROLE_API_CLIENT)
+def post_tracked_lead() -> Response:
+    """Accepts one lead as the first seed's clients send it, and answers as they expect.
+
+    With `dryRun=true` the lead is only looked at: 200, `status` is `valid`, and `id` null.
+    """
+    lead, warnings = _read(TRACKING)
+    body: dict[str, Any] = {"status": "valid", "message": "Data is valid", "id": None}
+    code = 200
+    if not _flag("dryRun"):
+        _make_durable(lead)
+        code, body = 201, {"status": "Ok", "message": "Data has been successfully saved", "id": lead.id}
+    if warnings:
+        body["warnings"] = warnings
+    return answer(code, body)
+
+
+def _read(form: Form) -> tuple[Lead, list[str]]:
+    """The valid lead in the body of the current request, received now, and warnings."""
+    content, warnings = read_lead(json_object(), form, strict=_flag("strict"))
     lead = Lead(
         id=uuid7(),
         client_id=g.user.id,
@@ -36,17 +71,7 @@ def post_lead() -> Response:
         content=content,
         traceparent=request.headers.get("traceparent"),
     )
-    durability = _make_durable(lead)
-    data = {
-        "id": lead.id,
-        "status": "queued",
-        "durability": durability,
-        "receivedAt": format_time(lead.received_at),
-    }
-    if warnings:
-        data["warnings"] = warnings
-    body = {"status": "success", "code": 201, "message": "Lead accepted", "data": data}
-    return answer(201, body, {"Location": f"/api/leads/{lead.id}"})
+    return lead, warnings
 
 
 def _make_durable(lead: Lead) -> str:
@@ -69,7 +94,7 @@ def publisher_of_app() -> Publisher:
 
 def _flag(name: str) -> bool:
     """A query parameter, `true` or `false`; false if it is not there. Raises ApiError 400 otherwise."""
-    value = request.args.get(name, "false")
-    if value not in ("true", "false"):
+    values = request.args.getlist(name) or ["false"]
+    if values not in (["true"], ["false"]):
         raise validation_failed({name: ["This value should be true or false"]})
-    return value == "true"
+    return values == ["true"]
