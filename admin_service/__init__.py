@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from admin_service import access_tokens, leads, users
 from admin_service.commands import init_commands
+from shared.api_docs import publish_api
 from shared.database import open_database
 from shared.identity import Identity
 from shared.keys import KeyRing
@@ -49,6 +50,7 @@ def create_app(
     app.extensions["leadgate.passwords"] = passwords
     for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint):
         app.register_blueprint(blueprint)
+    publish_api(app, "/admin/api", "Leadgate admin", "Reads leads back, and manages who may sign in.")
     runs_beside(app, identity)
     init_commands(app)
     return app

@@ -12,12 +12,14 @@ from flask import Blueprint, Response, g, request
 from marshmallow import Schema, fields, validate
 from sqlalchemy import ColumnElement, Connection, Engine, Row, func, select
 
+from admin_service.answers import LEADS, ONE_LEAD
 from admin_service.database import engine_of_app
 from admin_service.pagination import SortedPageSchema, page_of
 from shared.access import signed_in
 from shared.errors import ApiError, answer
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.models import app_users, lead_counts, leads
+from shared.openapi import answers, takes
 from shared.times import format_time
 
 MAX_WAIT_SECONDS = 10
@@ -54,6 +56,8 @@ _lead_query = LeadQuery()
 
 @blueprint.get("/api/leads")
 @signed_in(ROLE_API_CLIENT)
+@takes(query=_leads_query)
+@answers(LEADS)
 def list_leads() -> Response:
     """One page of leads, the newest first unless asked otherwise."""
     query = _leads_query.load(request.args.to_dict())
@@ -73,6 +77,8 @@ def list_leads() -> Response:
 
 @blueprint.get("/api/leads/<lead_id>")
 @signed_in(ROLE_API_CLIENT)
+@takes(query=_lead_query)
+@answers(ONE_LEAD, errors=(404,))
 def get_lead(lead_id: str) -> Response:
     """One lead. With `wait`, the answer is held for that many seconds at most, until the lead is there."""
     wait = _lead_query.load(request.args.to_dict())["wait"]

@@ -8,6 +8,7 @@ from flask import Flask
 
 from ingest_service import leads
 from ingest_service.publisher import Publisher
+from shared.api_docs import publish_api
 from shared.database import open_database
 from shared.identity import Identity
 from shared.keys import KeyRing
@@ -47,5 +48,6 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
+    publish_api(app, "/api", "Leadgate ingest", "Takes leads; 201 says that they are durable.")
     runs_beside(app, identity, publisher)
     return app

@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from marshmallow import Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
 from shared.countries import COUNTRY_CODES
 from shared.errors import ApiError, validation_failed
-from shared.json_fields import JsonBoolean
+from shared.json_fields import JsonBoolean, UrlFlag
 from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
@@ -29,6 +29,8 @@ EMAIL_MESSAGE = "This value is not a valid email address"
 class PlainDate(fields.String):
     """A date that exists, as `YYYY-MM-DD` and nothing else that ISO 8601 allows."""
 
+    json_schema = {"format": "date"}
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
@@ -44,6 +46,8 @@ class PlainDate(fields.String):
 
 class JsonObject(fields.Field[dict[str, Any]]):
     """A JSON object of at most ADDITIONAL_BYTES, at most ADDITIONAL_DEPTH levels deep."""
+
+    json_schema = {"type": "object"}
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
@@ -62,6 +66,9 @@ def _optional_text(length: int) -> fields.String:
 
 class LeadSchema(Schema):
     """A lead of `POST /api/leads`."""
+
+    class Meta:
+        unknown = INCLUDE  # read_lead has moved what is unknown to where it is kept
 
     firstName = fields.String(required=True, validate=validate.Length(min=2, max=255))
     lastName = fields.String(required=True, validate=validate.Length(min=2, max=255))
@@ -93,6 +100,9 @@ def _short_text(length: int) -> fields.String:
 class TrackingSchema(Schema):
     """A lead of `POST /api/tracking/`: the first seed's fields, loaded under the names of `/api/leads`."""
 
+    class Meta:
+        unknown = INCLUDE
+
     email = fields.String(
         required=True, validate=[validate.Email(error=EMAIL_MESSAGE), validate.Length(max=255)]
     )
@@ -112,6 +122,16 @@ class TrackingSchema(Schema):
     additionalData = JsonObject(data_key="extraData", allow_none=True)
 
 
+class LeadFlags(Schema):
+    """How a lead is to be taken; parameters that others add are none of ours."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    strict = UrlFlag(load_default=False)
+    dryRun = UrlFlag(load_default=False)
+
+
 class Form:
     """One way to write a lead: a schema, and what its fields are called in the body."""
 
@@ -123,12 +143,12 @@ class Form:
         self.catch_all = called["additionalData"]  # keeps what is unknown
 
 
-LEAD = Form(LeadSchema())
-TRACKING = Form(TrackingSchema())
+LEAD_FORM = Form(LeadSchema())
+TRACKING_FORM = Form(TrackingSchema())
 
 
 def read_lead(
-    body: dict[str, Any], form: Form = LEAD, *, strict: bool = False, now: Clock = utc_now
+    body: dict[str, Any], form: Form = LEAD_FORM, *, strict: bool = False, now: Clock = utc_now
 ) -> tuple[dict[str, Any], list[str]]:
     """The validated content of a posted lead under the names of `/api/leads`, and warnings.
 

@@ -149,7 +149,14 @@ def test_every_route_has_a_rule_who_may_call_it(app: Flask) -> None:
     } == set()
 
 
-OPEN_TO_ALL = {"/livez", "/readyz", "/api/login_check", "/.well-known/jwks.json"}
+OPEN_TO_ALL = {
+    "/livez",
+    "/readyz",
+    "/api/login_check",
+    "/.well-known/jwks.json",
+    "/api/openapi.json",
+    "/admin/api/openapi.json",
+}
 
 
 def test_only_these_routes_are_open_to_everyone(app: Flask) -> None:

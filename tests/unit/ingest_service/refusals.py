@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from ingest_service.schemas import LEAD, TRACKING, Form, read_lead
+from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, read_lead
 from shared.errors import ApiError, dotted
 from tests.factories import lead_body, tracking_body
 
@@ -40,7 +40,7 @@ READ_BACK_AS = {"dob": "dateOfBirth", "extraData": "additionalData"}
 
 
 def errors_of(
-    body: dict[str, Any], form: Form = LEAD, *, strict: bool = False, now: datetime = NOON
+    body: dict[str, Any], form: Form = LEAD_FORM, *, strict: bool = False, now: datetime = NOON
 ) -> dict[str, list[str]]:
     """What the partner is told about a bad lead, by dotted path."""
     with pytest.raises((ValidationError, ApiError)) as refused:
@@ -54,14 +54,14 @@ def errors_of(
     return error.errors
 
 
-def fault(field: str, value: Any, form: Form = LEAD, now: datetime = NOON) -> list[str]:
+def fault(field: str, value: Any, form: Form = LEAD_FORM, now: datetime = NOON) -> list[str]:
     """The messages about `field` when it is `value` and all others are good."""
     errors = errors_of(good_body(form) | {field: value}, form, now=now)
     assert list(errors) == [field]
     return errors[field]
 
 
-def accepted(field: str, value: Any, form: Form = LEAD, now: datetime = NOON) -> bool:
+def accepted(field: str, value: Any, form: Form = LEAD_FORM, now: datetime = NOON) -> bool:
     """Whether a lead is taken and `field` kept as it is when it is `value`."""
     content, warnings = read_lead(good_body(form) | {field: value}, form, now=lambda: now)
     return bool(content[READ_BACK_AS.get(field, field)] == value and not warnings)
@@ -69,4 +69,4 @@ def accepted(field: str, value: Any, form: Form = LEAD, now: datetime = NOON) ->
 
 def good_body(form: Form) -> dict[str, Any]:
     """A body that is taken."""
-    return tracking_body() if form is TRACKING else lead_body()
+    return tracking_body() if form is TRACKING_FORM else lead_body()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ingest_service.schemas import ADDITIONAL_BYTES, LEAD, TRACKING, Form, read_lead
+from ingest_service.schemas import ADDITIONAL_BYTES, LEAD_FORM, TRACKING_FORM, Form, read_lead
 from tests.factories import lead_body
 from tests.unit.ingest_service.refusals import (
     OPTIONAL,
@@ -16,7 +16,7 @@ from tests.unit.ingest_service.refusals import (
     good_body,
 )
 
-FORMS = [(LEAD, "additionalData"), (TRACKING, "extraData")]
+FORMS = [(LEAD_FORM, "additionalData"), (TRACKING_FORM, "extraData")]
 
 
 @pytest.mark.parametrize("value", [{}, {"a": [1, {"b": None}], "": "x", "ä": 1.5}])
