@@ -19,6 +19,8 @@ from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.web_service import web_service
 
+API = "Reads leads back and manages who may sign in. Leads are posted to the ingest service, `/api/docs`."
+
 
 def create_app(
     settings: Settings | None = None,
@@ -50,7 +52,7 @@ def create_app(
     app.extensions["leadgate.passwords"] = passwords
     for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint):
         app.register_blueprint(blueprint)
-    publish_api(app, "/admin/api", "Leadgate admin", "Reads leads back, and manages who may sign in.")
+    publish_api(app, "/admin/api", "Leadgate admin", API)
     runs_beside(app, identity)
     init_commands(app)
     return app

@@ -19,6 +19,8 @@ from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.web_service import web_service
 
+API = "Takes leads: 201 says that one is durable. They read back from the admin service, `/admin/api/docs`."
+
 
 def create_app(
     settings: Settings | None = None,
@@ -48,6 +50,6 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
-    publish_api(app, "/api", "Leadgate ingest", "Takes leads; 201 says that they are durable.")
+    publish_api(app, "/api", "Leadgate ingest", API)
     runs_beside(app, identity, publisher)
     return app

@@ -16,13 +16,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from admin_service import create_app
-from consumer.writer import Writer
 from shared.identity import ROLE_ADMIN
 from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.settings import Settings
 from shared.times import format_time
-from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user
+from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user, make_writer
 
 
 @dataclass
@@ -69,7 +68,7 @@ def admin(caller: Callable[..., Caller]) -> Caller:
 
 def store(engine: Engine, *leads: Lead) -> list[str]:
     """Stores the leads and returns their ids."""
-    Writer(engine).write([(make_batch(list(leads)), 0)])
+    make_writer(engine).write([(make_batch(list(leads)), 0)])
     return [str(lead.id) for lead in leads]
 
 
@@ -146,7 +145,7 @@ def test_a_lead_says_when_it_was_accepted_and_stored_and_by_which_request(
     engine: Engine, partner: Caller
 ) -> None:
     lead = make_lead(client_id=partner.id, test=True)
-    Writer(engine, lambda: NOON + timedelta(hours=2)).write([(make_batch([lead]), 0)])
+    make_writer(engine, lambda: NOON + timedelta(hours=2)).write([(make_batch([lead]), 0)])
 
     found = partner.get(f"/api/leads/{lead.id}")["data"]
 

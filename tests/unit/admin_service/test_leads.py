@@ -13,10 +13,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import Engine, event
 
-from consumer.writer import Writer
 from shared.messages import Lead
 from shared.times import format_time
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.unit.conftest import signed_in_as
 
 STORED_AT = NOON + timedelta(minutes=5)
@@ -24,7 +23,7 @@ STORED_AT = NOON + timedelta(minutes=5)
 
 def store(engine: Engine, *leads: Lead) -> None:
     """Writes leads the way the consumer does."""
-    Writer(engine, now=lambda: STORED_AT).write([(make_batch(list(leads)), 0)])
+    make_writer(engine, now=lambda: STORED_AT).write([(make_batch(list(leads)), 0)])
 
 
 @pytest.fixture
