@@ -9,10 +9,9 @@ from urllib.parse import urlencode
 from flask import Flask
 from sqlalchemy import Engine
 
-from consumer.writer import Writer
 from shared.columns import sort_key
 from shared.messages import Lead
-from tests.factories import NOON, make_batch
+from tests.factories import NOON, make_batch, make_writer
 from tests.integration.calling import Person
 
 SORTS = ("createdAt", "storedAt", "firstName", "lastName", "email")
@@ -65,7 +64,7 @@ class Reader:
 
 def store(engine: Engine, *leads: Lead) -> None:
     """Stores the leads, long ago."""
-    Writer(engine, lambda: NOON).write([(make_batch(list(leads)), 0)])
+    make_writer(engine, lambda: NOON).write([(make_batch(list(leads)), 0)])
 
 
 _KEYS: dict[str, Callable[[Lead], Any]] = {

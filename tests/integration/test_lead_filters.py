@@ -9,13 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from consumer.writer import Writer
 from shared.database import upsert, writing
 from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.models import lead_counts, leads
 from shared.times import format_time
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.calling import add_admin, add_partner, new_app
 from tests.integration.lists import Reader, in_order, store
 
@@ -179,7 +178,7 @@ def test_what_is_not_counted_beforehand_is_counted_up_to_10000(sqlite_engine: En
         make_lead(client_id=partner.id, received_at=NOON + timedelta(seconds=n), phone="+4910")
         for n in range(number)
     ]
-    Writer(sqlite_engine, lambda: NOON).write([(make_batch(stored), 0)])
+    make_writer(sqlite_engine, lambda: NOON).write([(make_batch(stored), 0)])
     later = format_time(NOON + timedelta(seconds=3))
 
     for query, total, exact in (

@@ -11,13 +11,12 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import Engine, event
 
-from consumer.writer import Writer
 from shared.database import open_database
 from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.models import FEED_DELAY_SECONDS
 from shared.times import utc_now
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.calling import add_partner, new_app
 from tests.integration.lists import ORDERS, SORTS, Reader, in_order, store
 
@@ -143,7 +142,7 @@ def test_the_feed_stays_some_seconds_behind_and_never_misses_what_is_stored_late
         late = random.Random(seed)
         own = open_database(engine.url.render_as_string(hide_password=False))
         event.listen(own, "commit", lambda _: time.sleep(late.uniform(0, 0.2)))
-        writer = Writer(own, lambda: utc_now() - behind)
+        writer = make_writer(own, lambda: utc_now() - behind)
         for _ in range(6):
             leads = [make_lead(client_id=partner.id) for _ in range(3)]
             writer.write([(make_batch(leads), 0)])
@@ -173,7 +172,7 @@ def test_the_feed_has_and_counts_no_lead_of_the_last_seconds(engine: Engine, par
     feed = {"sortBy": "storedAt", "sortOrder": "ASC"}
     old, new = make_lead(client_id=partner.id), make_lead(client_id=partner.id)
     store(engine, old)
-    Writer(engine).write([(make_batch([new]), 0)])
+    make_writer(engine).write([(make_batch([new]), 0)])
 
     ids, said = partner.page(**feed)
 
@@ -189,7 +188,7 @@ def test_the_feed_goes_on_from_its_last_cursor(engine: Engine, partner: Reader) 
     store(engine, first)
     ids, said = partner.page(**feed)
     at_the_end = partner.page(cursor=said["nextCursor"], **feed)
-    Writer(engine, lambda: NOON + timedelta(hours=1)).write([(make_batch([second]), 0)])
+    make_writer(engine, lambda: NOON + timedelta(hours=1)).write([(make_batch([second]), 0)])
 
     assert ids == [str(first.id)]
     assert (at_the_end[0], at_the_end[1]["nextCursor"]) == ([], None)

@@ -99,7 +99,7 @@ def test_leads_received_in_the_same_microsecond_have_one_order_on_all_pages(
     engine: Engine, partner: Caller
 ) -> None:
     leads = [make_lead(client_id=partner.id, received_at=NOON, firstName="Same") for _ in range(9)]
-    Writer(engine, lambda: NOON).write([(make_batch(leads), 0)])
+    make_writer(engine, lambda: NOON).write([(make_batch(leads), 0)])
     in_order = sorted(str(lead.id) for lead in leads)
 
     for sort_by in ("createdAt", "storedAt", "firstName"):
