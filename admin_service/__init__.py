@@ -8,6 +8,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from admin_service import access_tokens, leads, users
 from admin_service.commands import init_commands
+from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
 from shared.identity import Identity
@@ -19,6 +20,8 @@ from shared.queues import Producer, open_log_producer
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.web_service import web_service
+
+API = "Reads leads back and manages who may sign in. Leads are posted to the ingest service, `/api/docs`."
 
 
 def create_app(
@@ -54,6 +57,7 @@ def create_app(
     app.extensions["leadgate.passwords"] = passwords
     for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint):
         app.register_blueprint(blueprint)
+    publish_api(app, "/admin/api", "Leadgate admin", API)
     runs_beside(app, api_log, identity)
     init_commands(app)
     return app

@@ -8,6 +8,7 @@ from flask import Flask
 
 from ingest_service import leads
 from ingest_service.publisher import Publisher
+from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
 from shared.identity import Identity
@@ -18,6 +19,8 @@ from shared.queues import Producer, open_log_producer, open_producer
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.web_service import web_service
+
+API = "Takes leads: 201 says that one is durable. They read back from the admin service, `/admin/api/docs`."
 
 
 def create_app(
@@ -51,5 +54,6 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
+    publish_api(app, "/api", "Leadgate ingest", API)
     runs_beside(app, api_log, identity, publisher)  # leads are published first at a stop
     return app

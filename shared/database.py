@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from shared.offload import Offload, run_here
+from shared.reading import limit_reads_of_mysql, limit_reads_of_sqlite
 from shared.write_ahead import use_write_ahead_log
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -29,7 +30,7 @@ def open_database(url: str, offload: Offload = run_here) -> Engine:
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url, offload)
-    return create_engine(
+    engine = create_engine(
         make_url(url).update_query_dict({"charset": "utf8mb4"}),
         # What a statement was given are people's data: it does not belong into error messages and logs.
         hide_parameters=True,
@@ -44,6 +45,8 @@ def open_database(url: str, offload: Offload = run_here) -> Engine:
             "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
         },
     )
+    limit_reads_of_mysql(engine)
+    return engine
 
 
 def _open_sqlite(url: str, offload: Offload) -> Engine:
@@ -89,6 +92,7 @@ def _open_sqlite(url: str, offload: Offload) -> Engine:
         mode = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
         connection.exec_driver_sql(f"BEGIN {mode}")
 
+    limit_reads_of_sqlite(engine)
     return engine
 
 

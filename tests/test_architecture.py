@@ -149,7 +149,14 @@ def test_every_route_has_a_rule_who_may_call_it(app: Flask) -> None:
     } == set()
 
 
-OPEN_TO_ALL = {"/livez", "/readyz", "/api/login_check", "/.well-known/jwks.json"}
+OPEN_TO_ALL = {
+    "/livez",
+    "/readyz",
+    "/api/login_check",
+    "/.well-known/jwks.json",
+    *(f"{prefix}/openapi.json" for prefix in ("/api", "/admin/api")),
+    *(f"{prefix}/docs{asset}" for prefix in ("/api", "/admin/api") for asset in ("", "/<name>")),
+}
 
 
 def test_only_these_routes_are_open_to_everyone(app: Flask) -> None:
