@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.api_schemas import TIME, UUID, closed, list_of, one_of, text
-from shared.openapi import success_of
+from shared.api_schemas import TIME, UUID, JsonSchema, closed, list_of, one_of, text
+from shared.openapi import Answer, success_of
 
 LEAD = {
     "firstName": "Ada",
@@ -16,6 +16,16 @@ LEAD = {
     "additionalData": {"source": "spring campaign"},
 }
 
+TRACKED_LEAD = {
+    "email": "ada@example.com",
+    "verticals": ["solar"],
+    "firstName": "Ada",
+    "dob": "1985-12-10",
+    "extraData": {"source": "spring campaign"},
+}
+
+NOTHING: JsonSchema = {"type": "null", "examples": [None]}
+_WARNINGS = {"warnings": list_of(text("Unknown field `utm` is kept under additionalData"))}
 ACCEPTED = closed(
     "AcceptedLead",
     {
@@ -24,6 +34,29 @@ ACCEPTED = closed(
         "durability": one_of("broker", "spool", "embedded"),
         "receivedAt": TIME,
     },
-    {"warnings": list_of(text("Unknown field `utm` is kept under additionalData"))},
+    _WARNINGS,
 )
-LEAD_ACCEPTED = success_of(201, "Lead accepted", ACCEPTED, ("Location",))
+VALID = closed(
+    "ValidLead",
+    {"id": NOTHING, "status": one_of("valid"), "durability": NOTHING, "receivedAt": NOTHING},
+    _WARNINGS,
+)
+LEAD_ACCEPTED = {
+    **success_of(200, "Lead is valid", VALID),
+    **success_of(201, "Lead accepted", ACCEPTED, ("Location",)),
+}
+
+_SAVED = "Data has been successfully saved"
+LEAD_SAVED = {
+    200: Answer(
+        "Data is valid",
+        closed(
+            "ValidTrackedLead",
+            {"status": one_of("valid"), "message": text("Data is valid"), "id": NOTHING},
+            _WARNINGS,
+        ),
+    ),
+    201: Answer(
+        _SAVED, closed("SavedLead", {"status": one_of("Ok"), "message": text(_SAVED), "id": UUID}, _WARNINGS)
+    ),
+}

@@ -155,8 +155,8 @@ OPEN_TO_ALL = {
     "/readyz",
     "/api/login_check",
     "/.well-known/jwks.json",
-    "/api/openapi.json",
-    "/admin/api/openapi.json",
+    *(f"{prefix}/openapi.json" for prefix in ("/api", "/admin/api")),
+    *(f"{prefix}/docs{asset}" for prefix in ("/api", "/admin/api") for asset in ("", "/<name>")),
 }
 
 
