@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
 
+from ingest_service.idempotency import MAX_KEY_LENGTH
 from shared.countries import COUNTRY_CODES
 from shared.errors import ApiError, validation_failed
 from shared.json_fields import JsonBoolean, UrlFlag
@@ -89,6 +90,7 @@ class LeadSchema(Schema):
     verticals = fields.List(fields.String(), allow_none=True)
     clientReference = _optional_text(100)
     test = JsonBoolean(allow_none=True)
+    idempotencyKey = fields.String(allow_none=True, validate=validate.Length(min=1, max=MAX_KEY_LENGTH))
     additionalData = JsonObject(allow_none=True)
 
 

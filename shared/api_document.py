@@ -43,6 +43,14 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-AUTH-Token", "description": "From an admin."},
 }
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "However often it is sent under the same key, bare or in quotes, a lead has the same id and is stored once.",
+        "schema": {
+            "type": "string",
+            "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~][ -~]{0,254})$',
+            "examples": ["order-7"],
+        },
+    },
     "X-Request-ID": {
         "description": "Kept if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else the request gets a new one.",
         "schema": {"type": "string"},
