@@ -11,7 +11,8 @@ import time
 from types import FrameType
 
 from consumer.consumer import Consumer
-from consumer.writer import Writer
+from consumer.duplicates import duplicates_of
+from consumer.writer import WRITER_SESSION, Writer
 from shared.database import open_database
 from shared.messages import NewerSchema
 from shared.observability import start_logging
@@ -30,7 +31,9 @@ def main() -> int:
     """
     settings = read_settings()
     start_logging(settings, "consumer")
-    writer = Writer(open_database(settings.leads_database_url))
+    writer = Writer(
+        open_database(settings.leads_database_url, session=WRITER_SESSION), duplicates_of(settings)
+    )
     consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
     signals = 0
 
