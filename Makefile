@@ -5,7 +5,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike keys check clear-cache
+.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ load-test-spike: ## the same with 17, 30 and again 17 leads a second
 
 keys: ## make a key that signs JWTs if there is none
 	@$(PYTHON) deploy/local.py keys
+
+reconcile: ## compare what was accepted with what was settled; fails if anything is missing
+	@$(PYTHON) deploy/local.py reconcile
 
 check: ## check formatting, lint and types
 	@$(PYTHON) deploy/local.py check

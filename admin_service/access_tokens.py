@@ -11,6 +11,7 @@ from flask import Blueprint, Response, request
 from marshmallow import Schema, ValidationError, fields
 from sqlalchemy import Connection, Row, insert, or_, select, update
 
+from admin_service.answers import KEY_ISSUED, NEW_KEY, TOKENS
 from admin_service.audit import record_change
 from admin_service.database import engine_of_app
 from admin_service.user_records import MAX_ID, NoSuchUser, user_row
@@ -21,6 +22,7 @@ from shared.errors import ApiError, answer, success
 from shared.identity import ROLE_ADMIN, hash_of_key, identity_changed
 from shared.json_fields import JsonBoolean
 from shared.models import app_user_api_keys as keys
+from shared.openapi import DONE, answers, takes
 from shared.times import format_time, utc_now
 
 KEY_BYTES = 32
@@ -32,6 +34,8 @@ blueprint = Blueprint("access_tokens", __name__, url_prefix="/admin/api/user/<in
 
 class Expiration(fields.Field[datetime.datetime]):
     """`YYYY-MM-DD HH:MM:SS` in UTC, not in the past."""
+
+    json_schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime.datetime:
         try:
@@ -55,6 +59,8 @@ _new_key = NewKeySchema()
 
 @blueprint.post("")
 @signed_in(ROLE_ADMIN)
+@takes(body=_new_key, example=NEW_KEY, body_required=False)
+@answers(KEY_ISSUED, errors=(404,))
 def post_access_token(user_id: int) -> Response:
     """Makes a key, unless one is valid still and `rotate` is not asked for."""
     # Whoever wants nothing special sends no body, and then no content type either.
@@ -68,6 +74,7 @@ def post_access_token(user_id: int) -> Response:
 
 @blueprint.get("")
 @signed_in(ROLE_ADMIN)
+@answers(TOKENS, errors=(404,))
 def list_access_tokens(user_id: int) -> Response:
     """What is known of a user's keys; never the keys."""
     with engine_of_app().connect() as connection:
@@ -80,6 +87,7 @@ def list_access_tokens(user_id: int) -> Response:
 
 @blueprint.delete("/<int:token_id>")
 @signed_in(ROLE_ADMIN)
+@answers(DONE, errors=(404,))
 def delete_access_token(user_id: int, token_id: int) -> Response:
     """Disables a key."""
     with writing(engine_of_app()).begin() as connection:

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, String, func, or_, select
 from sqlalchemy import cast as sql_cast
 
 from admin_service.access_tokens import token_bodies
+from admin_service.answers import CHANGED_USER, NEW_USER, ONE_USER, USER_CREATED, USERS
 from admin_service.database import engine_of_app
 from admin_service.pagination import PageSchema, page_of
 from admin_service.user_records import (
@@ -31,6 +32,7 @@ from shared.errors import success, validation_failed
 from shared.identity import ROLE_ADMIN
 from shared.json_fields import JsonBoolean
 from shared.models import app_users
+from shared.openapi import DONE, answers, takes
 from shared.passwords import MIN_PASSWORD, Passwords
 from shared.settings import DEMO_PASSWORD, Settings
 
@@ -86,6 +88,8 @@ _REPLACED: dict[str, Any] = {
 
 @blueprint.get("/")
 @signed_in(ROLE_ADMIN)
+@takes(query=_users_query)
+@answers(USERS)
 def list_users() -> Response:
     """One page of users, in the order in which they were made."""
     query = _users_query.load(request.args.to_dict())
@@ -129,6 +133,7 @@ def _columns(described: dict[str, Any]) -> dict[str, Any]:
 
 @blueprint.get("/<int:user_id>")
 @signed_in(ROLE_ADMIN)
+@answers(ONE_USER, errors=(404,))
 def get_user(user_id: int) -> Response:
     """One user."""
     with engine_of_app().connect() as connection:
@@ -137,6 +142,8 @@ def get_user(user_id: int) -> Response:
 
 @blueprint.post("/")
 @signed_in(ROLE_ADMIN)
+@takes(body=_new_user, example=NEW_USER)
+@answers(USER_CREATED, errors=(422,))
 def post_user() -> Response:
     """Registers a user."""
     values = _columns(_new_user.load(json_object()))
@@ -147,6 +154,8 @@ def post_user() -> Response:
 
 @blueprint.put("/<int:user_id>")
 @signed_in(ROLE_ADMIN)
+@takes(body=_replaced_user, example=NEW_USER)
+@answers(DONE, errors=(404, 409, 422))
 def put_user(user_id: int) -> Response:
     """Replaces a user; a password that is not named stays."""
     values = _REPLACED | _columns(_replaced_user.load(json_object()))
@@ -157,6 +166,8 @@ def put_user(user_id: int) -> Response:
 
 @blueprint.patch("/<int:user_id>")
 @signed_in(ROLE_ADMIN)
+@takes(body=_changed_user, example=CHANGED_USER)
+@answers(DONE, errors=(404, 409, 422))
 def patch_user(user_id: int) -> Response:
     """Changes what is named of a user."""
     values = _columns(_changed_user.load(json_object()))
@@ -167,6 +178,7 @@ def patch_user(user_id: int) -> Response:
 
 @blueprint.delete("/<int:user_id>")
 @signed_in(ROLE_ADMIN)
+@answers(DONE, errors=(404, 409))
 def remove_user(user_id: int) -> Response:
     """Deletes a user; its leads stay."""
     with writing(engine_of_app()).begin() as connection:
@@ -176,6 +188,7 @@ def remove_user(user_id: int) -> Response:
 
 @blueprint.post("/<int:user_id>/revoke_tokens")
 @signed_in(ROLE_ADMIN)
+@answers(DONE, errors=(404,))
 def post_revoke_tokens(user_id: int) -> Response:
     """Revokes every JWT of a user that was issued so far."""
     with writing(engine_of_app()).begin() as connection:

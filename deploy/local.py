@@ -64,11 +64,19 @@ def check(arguments: "list[str]") -> int:
 
 
 def keys(arguments: "list[str]") -> int:
+    return admin_command("rotate-jwt-keys", "--if-missing")
+
+
+def reconcile(arguments: "list[str]") -> int:
+    return admin_command("reconcile")
+
+
+def admin_command(*words: str) -> int:
+    """Run a command of the admin service in our own environment; its exit status."""
     from deploy.virtual_environment import RUNTIME_LOCK
 
     flask = python_with(RUNTIME_LOCK).with_name("flask")
-    command = [str(flask), "--app", "admin_service", "rotate-jwt-keys", "--if-missing"]
-    return subprocess.run(command, cwd=str(ROOT)).returncode
+    return subprocess.run([str(flask), "--app", "admin_service", *words], cwd=str(ROOT)).returncode
 
 
 def load_test(arguments: "list[str]") -> int:
@@ -103,6 +111,7 @@ TARGETS = {
     "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
     "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
     "keys": (keys, "make a key that signs JWTs if there is none"),
+    "reconcile": (reconcile, "compare what was accepted with what was settled; fails if anything is missing"),
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }

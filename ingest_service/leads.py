@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import cast
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app, g, request
 from uuid_utils.compat import uuid7
 
+from ingest_service.answers import LEAD, LEAD_ACCEPTED, LEAD_SAVED, TRACKED_LEAD
 from ingest_service.publisher import Publisher
-from ingest_service.schemas import read_lead
+from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, LeadFlags, read_lead
 from shared.access import signed_in
 from shared.bodies import json_object
-from shared.errors import ApiError, answer, validation_failed
+from shared.errors import ApiError, answer, success
 from shared.identity import ROLE_API_CLIENT
 from shared.messages import Lead, encode_lead
+from shared.openapi import answers, takes
 from shared.queues import NotConfirmed
 from shared.times import format_time, utc_now
 
@@ -22,12 +24,55 @@ log = logging.getLogger("leadgate.leads")
 
 blueprint = Blueprint("leads", __name__)
 
+_flags = LeadFlags()
+
 
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
+@takes(body=LEAD_FORM.schema, example=LEAD, query=_flags)
+@answers(LEAD_ACCEPTED)
 def post_lead() -> Response:
-    """Accepts one lead: 201 once it is durable."""
-    content, warnings = read_lead(json_object(), strict=_flag("strict"))
+    """Accepts one lead: 201 once it is durable.
+
+    With `dryRun=true` the lead is only looked at: 200, and null for what only an accepted lead has.
+    """
+    flags = _flags.load(request.args.to_dict())
+    lead, warnings = _read(LEAD_FORM, flags["strict"])
+    data: dict[str, Any] = {"id": None, "status": "valid", "durability": None, "receivedAt": None}
+    code, message, headers = 200, "Lead is valid", {}
+    if not flags["dryRun"]:
+        durability, received_at = _make_durable(lead), format_time(lead.received_at)
+        data = {"id": lead.id, "status": "queued", "durability": durability, "receivedAt": received_at}
+        code, message, headers = 201, "Lead accepted", {"Location": f"/api/leads/{lead.id}"}
+    if warnings:
+        data["warnings"] = warnings
+    return success(code, message, data, headers)
+
+
+@blueprint.post("/api/tracking/")
+@signed_in(ROLE_API_CLIENT)
+@takes(body=TRACKING_FORM.schema, example=TRACKED_LEAD, query=_flags)
+@answers(LEAD_SAVED)
+def post_tracked_lead() -> Response:
+    """Accepts one lead as the first seed's clients send it, and answers as they expect.
+
+    With `dryRun=true` the lead is only looked at: 200, `status` is `valid`, and `id` null.
+    """
+    flags = _flags.load(request.args.to_dict())
+    lead, warnings = _read(TRACKING_FORM, flags["strict"])
+    body: dict[str, Any] = {"status": "valid", "message": "Data is valid", "id": None}
+    code = 200
+    if not flags["dryRun"]:
+        _make_durable(lead)
+        code, body = 201, {"status": "Ok", "message": "Data has been successfully saved", "id": lead.id}
+    if warnings:
+        body["warnings"] = warnings
+    return answer(code, body)
+
+
+def _read(form: Form, strict: bool) -> tuple[Lead, list[str]]:
+    """The valid lead in the body of the current request, received now, and warnings."""
+    content, warnings = read_lead(json_object(), form, strict=strict)
     lead = Lead(
         id=uuid7(),
         client_id=g.user.id,
@@ -36,17 +81,7 @@ def post_lead() -> Response:
         content=content,
         traceparent=request.headers.get("traceparent"),
     )
-    durability = _make_durable(lead)
-    data = {
-        "id": lead.id,
-        "status": "queued",
-        "durability": durability,
-        "receivedAt": format_time(lead.received_at),
-    }
-    if warnings:
-        data["warnings"] = warnings
-    body = {"status": "success", "code": 201, "message": "Lead accepted", "data": data}
-    return answer(201, body, {"Location": f"/api/leads/{lead.id}"})
+    return lead, warnings
 
 
 def _make_durable(lead: Lead) -> str:
@@ -65,11 +100,3 @@ def _make_durable(lead: Lead) -> str:
 def publisher_of_app() -> Publisher:
     """The Publisher that the current app was built with."""
     return cast(Publisher, current_app.extensions["leadgate.publisher"])
-
-
-def _flag(name: str) -> bool:
-    """A query parameter, `true` or `false`; false if it is not there. Raises ApiError 400 otherwise."""
-    value = request.args.get(name, "false")
-    if value not in ("true", "false"):
-        raise validation_failed({name: ["This value should be true or false"]})
-    return value == "true"

@@ -22,6 +22,7 @@ _SEED_ROUTE = re.compile(r"/(api/tracking|admin/api/user)(/|\Z)")
 _SEED_WORDS = {
     401: "Unauthorized",
     403: "Unauthorized",
+    404: "Not found",
     409: "Unprocessable",
     422: "Unprocessable",
     500: "Error",
@@ -110,20 +111,29 @@ def answer_error(error: ApiError) -> Response:
     body: dict[str, Any] = {"status": "error", "code": error.code, "message": error.message, **error.extra}
     if error.errors:
         body["errors"] = error.errors
-    if _SEED_ROUTE.match(request.path):
+    if is_seed_route(request.path):
         body |= _in_seed_words(error)
     elif (request.accept_mimetypes.best or "").lower() == PROBLEM:
         return _answer_problem(error)
     return answer(error.code, body, error.headers)
 
 
+def is_seed_route(path: str) -> bool:
+    """Whether errors of this path are in the first seed's words."""
+    return _SEED_ROUTE.match(path) is not None
+
+
+def seed_word(code: int) -> str:
+    """What the first seed says in `status` for an error of a route that is there."""
+    return _SEED_WORDS.get(code, "Error" if code > 500 else "Invalid")
+
+
 def _in_seed_words(error: ApiError) -> dict[str, Any]:
     """`status` in the first seed's words, and the first fault as `message`."""
     if error.code == 429:
         return {}
-    word = _SEED_WORDS.get(error.code, "Error" if error.code > 500 else "Invalid")
-    if error.code == 404 and request.url_rule is not None:
-        word = "Not found"
+    # A path that leads nowhere is the caller's mistake.
+    word = seed_word(error.code) if request.url_rule is not None or error.code != 404 else "Invalid"
     if not error.errors:
         return {"status": word}
     name, messages = next(iter(error.errors.items()))

@@ -11,9 +11,20 @@ from marshmallow import ValidationError, fields
 class JsonBoolean(fields.Field[bool]):
     """`true` or `false`; no other spelling, so that nothing is taken for what it is not."""
 
+    json_schema = {"type": "boolean"}
+
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> bool:
         if not isinstance(value, bool):
             raise ValidationError("This value should be of type bool.")
         return value
+
+
+class UrlFlag(fields.Boolean):
+    """A parameter of a URL that is `true` or `false`."""
+
+    default_error_messages = {"invalid": "This value should be true or false"}
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(truthy={"true"}, falsy={"false"}, **more)

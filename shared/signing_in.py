@@ -8,8 +8,10 @@ from flask import Blueprint, Response, current_app
 from marshmallow import Schema, fields, validate
 
 from shared.access import TOKEN_SECONDS, access_of, caller_address, open_to_all, require_users
+from shared.api_schemas import closed, integer, list_of, one_of, text
 from shared.bodies import json_object
 from shared.errors import ApiError, answer
+from shared.openapi import Answer, answers, takes
 from shared.passwords import Passwords
 
 
@@ -21,6 +23,16 @@ class LoginSchema(Schema):
 
 
 _login_schema = LoginSchema()
+_DEMO_LOGIN = {"email": "test@example.com", "password": "password123"}
+_TOKEN = closed("Token", {"token": text("eyJhbGciOiJSUzI1NiIs…"), "expiresIn": integer(TOKEN_SECONDS)})
+_JWK = {
+    "kty": one_of("RSA"),
+    "use": one_of("sig"),
+    "alg": one_of("RS256"),
+    "kid": text("20261121T044617720505"),
+    "n": text("0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJ"),
+    "e": text("AQAB"),
+}
 
 
 def signing_in_blueprint(passwords: Passwords) -> Blueprint:
@@ -31,6 +43,8 @@ def signing_in_blueprint(passwords: Passwords) -> Blueprint:
 
     @blueprint.post("/api/login_check")
     @open_to_all
+    @takes(body=_login_schema, example=_DEMO_LOGIN)
+    @answers({200: Answer("Signed in", _TOKEN)}, errors=(401, 503), is_limited=True)
     def login_check() -> Response:
         """A JWT for an email and a password."""
         access, address = access_of(current_app), caller_address()
@@ -51,6 +65,7 @@ def signing_in_blueprint(passwords: Passwords) -> Blueprint:
 
     @blueprint.get("/.well-known/jwks.json")
     @open_to_all
+    @answers({200: Answer("A JWK set (RFC 7517)", closed(None, {"keys": list_of(closed("Jwk", _JWK))}))})
     def jwks() -> Response:
         """The public keys that verify our JWTs."""
         keys = access_of(current_app).keys.current()

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import request_finished
 from sqlalchemy import Engine, delete, insert
 
 from shared.database import open_database, writing
@@ -13,6 +14,7 @@ from shared.keys import KeyRing, make_key
 from shared.migrations import upgrade
 from shared.models import identity_version, metadata
 from shared.times import utc_now
+from tests.api_guard import ApiGuard
 from tests.services import MARIADB, MYSQL, own_database, own_virtual_host
 
 DATABASES = ("sqlite", "mariadb", "mysql")
@@ -29,6 +31,23 @@ def keys_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def keys(keys_path: Path) -> KeyRing:
     return KeyRing(keys_path)
+
+
+@pytest.fixture(scope="session")
+def api_guard() -> Iterator[ApiGuard]:
+    """Sees every answer of our apps in this process."""
+    guard = ApiGuard()
+    request_finished.connect(guard.see)
+    yield guard
+    request_finished.disconnect(guard.see)
+
+
+@pytest.fixture(autouse=True)
+def answers_are_as_documented(api_guard: ApiGuard) -> Iterator[None]:
+    """Whatever a test is about: no answer is one that the API's document does not know."""
+    yield
+    faults, api_guard.faults = api_guard.faults, []
+    assert faults == []
 
 
 @pytest.fixture(scope="session")

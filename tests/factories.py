@@ -11,11 +11,14 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, insert
 
 from admin_service.user_records import create_user
+from consumer.writer import Writer
 from shared.database import writing
+from shared.exchanges import Exchange, encode_exchange, encode_exchanges
 from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
 from shared.models import app_user_api_keys
 from shared.passwords import Passwords
+from shared.times import Clock, utc_now
 
 PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = Passwords().hash(PASSWORD)
@@ -34,6 +37,26 @@ def lead_body(**changes: Any) -> dict[str, Any]:
         "phone": "+4915112345678",
         "dateOfBirth": "1990-02-28",
         "additionalData": {"source": "tests"},
+    } | changes
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def tracking_body(**changes: Any) -> dict[str, Any]:
+    """A lead as `POST /api/tracking/` takes it, with every field and an email of its own; a change to None
+    leaves a field out."""
+    number = next(_numbers)
+    body = {
+        "email": f"ivan.{number}.{uuid4().hex[:8]}@example.com",
+        "verticals": ["solar"],
+        "firstName": "Иван",
+        "lastName": "O'Brien",
+        "phone": "0151 / 123-456",
+        "dob": "1984-02-29",
+        "city": "Sofia",
+        "provinceCode": "22",
+        "countryCode": "BG",
+        "zipCode": "1000",
+        "extraData": {"source": "tests"},
     } | changes
     return {name: value for name, value in body.items() if value is not None}
 
@@ -63,9 +86,40 @@ def make_batch(
     return Batch(header, leads)
 
 
+def make_writer(engine: Engine, now: Clock = utc_now) -> Writer:
+    """A writer as the consumer has it."""
+    return Writer(engine, now)
+
+
 def message(batch: Batch) -> bytes:
     """The batch as it goes over the queue."""
     return encode_batch(batch.header, [encode_lead(lead) for lead in batch.leads])
+
+
+def make_exchange(**changes: Any) -> Exchange:
+    """A request and its response, received a microsecond after the one made before."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "received_at": NOON + timedelta(microseconds=number),
+        "request_id": f"request-{number}",
+        "method": "POST",
+        "endpoint": "/api/leads",
+        "query": None,
+        "payload": '{"firstName":"Zoë"}',
+        "client_id": 1,
+        "address": "192.0.2.1",
+        "user_agent": "curl/8",
+        "status": 200,
+        "body": '{"status":"success"}',
+        "duration_us": 1234,
+    }
+    return Exchange(**values | changes)
+
+
+def exchange_message(*exchanges: Exchange) -> bytes:
+    """The exchanges as they go over the queue."""
+    return encode_exchanges([encode_exchange(exchange) for exchange in exchanges])
 
 
 def make_user(

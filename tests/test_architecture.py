@@ -114,7 +114,8 @@ def test_what_starts_before_there_is_an_environment_needs_the_standard_library_o
 
 def test_pika_is_known_to_the_modules_of_rabbitmq_alone() -> None:
     knowing = [module for module in PRODUCT if "pika" in packages_of(module)]
-    assert knowing == ["shared/queues/rabbitmq.py", "shared/queues/rabbitmq_connection.py"]
+    of_rabbitmq = ["rabbitmq.py", "rabbitmq_connection.py", "rabbitmq_depth.py"]
+    assert knowing == [f"shared/queues/{name}" for name in of_rabbitmq]
 
 
 def test_pymysql_is_known_to_no_module() -> None:
@@ -157,7 +158,14 @@ def test_every_route_has_a_rule_who_may_call_it(app: Flask) -> None:
     } == set()
 
 
-OPEN_TO_ALL = {"/livez", "/readyz", "/api/login_check", "/.well-known/jwks.json"}
+OPEN_TO_ALL = {
+    "/livez",
+    "/readyz",
+    "/api/login_check",
+    "/.well-known/jwks.json",
+    *(f"{prefix}/openapi.json" for prefix in ("/api", "/admin/api")),
+    *(f"{prefix}/docs{asset}" for prefix in ("/api", "/admin/api") for asset in ("", "/<name>")),
+}
 
 
 def test_only_these_routes_are_open_to_everyone(app: Flask) -> None:

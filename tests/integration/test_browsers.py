@@ -6,10 +6,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from consumer.writer import Writer
 from shared.keys import KeyRing
 from shared.settings import InvalidSetting, read_settings
-from tests.factories import make_batch, make_lead
+from tests.factories import make_batch, make_lead, make_writer
 from tests.integration.calling import (
     LOGIN,
     SERVICES,
@@ -142,7 +141,7 @@ def test_an_origin_that_is_none_stops_the_start(origin: str) -> None:
 def test_what_is_read_with_credentials_is_kept_by_nobody_else(sqlite_engine: Engine, keys: KeyRing) -> None:
     partner = add_partner(sqlite_engine)
     lead = make_lead(client_id=partner.id)
-    Writer(sqlite_engine).write([(make_batch([lead]), 0)])
+    make_writer(sqlite_engine).write([(make_batch([lead]), 0)])
     admin = add_admin(sqlite_engine).calls(new_app("admin", sqlite_engine, keys))
     places = ("", f"{partner.id}", f"{partner.id}/access_tokens")
     for path in ("/api/leads", f"/api/leads/{lead.id}", *(USERS + place for place in places)):

@@ -16,13 +16,12 @@ from flask.testing import FlaskClient
 from sqlalchemy import Engine
 
 from admin_service import create_app
-from consumer.writer import Writer
 from shared.identity import ROLE_ADMIN
 from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.settings import Settings
 from shared.times import format_time
-from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user
+from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user, make_writer
 
 
 @dataclass
@@ -69,7 +68,7 @@ def admin(caller: Callable[..., Caller]) -> Caller:
 
 def store(engine: Engine, *leads: Lead) -> list[str]:
     """Stores the leads and returns their ids."""
-    Writer(engine).write([(make_batch(list(leads)), 0)])
+    make_writer(engine).write([(make_batch(list(leads)), 0)])
     return [str(lead.id) for lead in leads]
 
 
@@ -80,6 +79,7 @@ def test_pages_have_each_lead_once_the_newest_first(engine: Engine, partner: Cal
 
     assert [len(page) for page, _ in pages] == [10, 10, 5, 0]
     assert [id for page, _ in pages for id in page] == ids[::-1]
+    assert [said.pop("nextCursor") is None for _, said in pages] == [False, False, True, True]
     assert [said for _, said in pages] == [
         {"page": number, "limit": 10, "total": 25, "totalIsExact": True, "total_pages": 3}
         for number in (1, 2, 3, 4)
@@ -99,7 +99,7 @@ def test_leads_received_in_the_same_microsecond_have_one_order_on_all_pages(
     engine: Engine, partner: Caller
 ) -> None:
     leads = [make_lead(client_id=partner.id, received_at=NOON, firstName="Same") for _ in range(9)]
-    store(engine, *leads)
+    make_writer(engine, lambda: NOON).write([(make_batch(leads), 0)])
     in_order = sorted(str(lead.id) for lead in leads)
 
     for sort_by in ("createdAt", "storedAt", "firstName"):
@@ -145,7 +145,7 @@ def test_a_lead_says_when_it_was_accepted_and_stored_and_by_which_request(
     engine: Engine, partner: Caller
 ) -> None:
     lead = make_lead(client_id=partner.id, test=True)
-    Writer(engine, lambda: NOON + timedelta(hours=2)).write([(make_batch([lead]), 0)])
+    make_writer(engine, lambda: NOON + timedelta(hours=2)).write([(make_batch([lead]), 0)])
 
     found = partner.get(f"/api/leads/{lead.id}")["data"]
 

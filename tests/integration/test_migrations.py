@@ -18,13 +18,12 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, inspect, select, text
 
-from consumer.writer import Writer
 from shared.database import open_database, writing
 from shared.migrations import is_current, upgrade
 from shared.models import identity_version, leads, metadata
 from shared.times import utc_now
 from tests.conftest import DATABASES
-from tests.factories import make_batch, make_lead
+from tests.factories import make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once
 from tests.integration.transports import ROOT
 from tests.services import MARIADB, MYSQL, own_database
@@ -165,7 +164,7 @@ def test_a_lead_is_stored_however_far_from_now_it_was_received(engine: Engine) -
     moments += [datetime(2199, 12, 31, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)]
     batch = make_batch([make_lead(received_at=moment) for moment in moments])
 
-    Writer(engine).write([(batch, 0)])
+    make_writer(engine).write([(batch, 0)])
 
     assert_all_stored_once(engine, {lead.id for lead in batch.leads})
     with engine.connect() as connection:

@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from admin_service import create_app
-from consumer.writer import Writer
 from shared.keys import KeyRing
 from shared.messages import decode_batch
 from shared.settings import Settings
-from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user, message
+from tests.factories import NOON, make_api_key, make_batch, make_lead, make_user, make_writer, message
 
 Get = Callable[..., Any]
 
@@ -109,7 +108,7 @@ def test_every_field_reads_back_as_it_was_sent(
         lead.content.clear()
         lead.content.update(content)
 
-    Writer(engine).write([(decode_batch(message(make_batch(leads))), 0)])
+    make_writer(engine).write([(decode_batch(message(make_batch(leads))), 0)])
 
     for lead, content in zip(leads, contents, strict=True):
         found = get(f"/api/leads/{lead.id}")
@@ -168,7 +167,7 @@ def test_names_sort_the_same_on_every_database(engine: Engine, get: Get, field: 
     for name, moment in received.items():
         leads.append(make_lead(received_at=moment))
         leads[-1].content[field] = name
-    Writer(engine).write([(make_batch(random.sample(leads, len(leads))), 0)])
+    make_writer(engine).write([(make_batch(random.sample(leads, len(leads))), 0)])
 
     for order, expected in (
         ("ASC", [name for row in SORTED_NAMES for name in row]),
@@ -188,7 +187,7 @@ def test_emails_sort_the_same_on_every_database(engine: Engine, get: Get) -> Non
         "😁@x.com",
         "😀@x.com",
     ]
-    Writer(engine).write([(make_batch([make_lead(email=email) for email in emails]), 0)])
+    make_writer(engine).write([(make_batch([make_lead(email=email) for email in emails]), 0)])
 
     items = get("/api/leads", sortBy="email", sortOrder="ASC")["items"]
 
@@ -206,7 +205,7 @@ def test_emails_sort_the_same_on_every_database(engine: Engine, get: Get) -> Non
 def test_names_that_begin_alike_for_very_long_sort_and_stay_apart(engine: Engine, get: Get) -> None:
     longest = "ﷺ" * 255  # NFKC makes 18 characters of each
     names = [longest, longest[:-1] + "a", longest[:-1] + "b"]
-    Writer(engine).write([(make_batch([make_lead(firstName=name) for name in names]), 0)])
+    make_writer(engine).write([(make_batch([make_lead(firstName=name) for name in names]), 0)])
 
     items = get("/api/leads", sortBy="firstName")["items"]
 

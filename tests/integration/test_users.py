@@ -9,10 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, select
 
-from consumer.writer import Writer
 from shared.keys import KeyRing
 from shared.models import app_user_api_keys, app_users
-from tests.factories import PASSWORD, make_batch, make_lead
+from tests.factories import PASSWORD, make_batch, make_lead, make_writer
 from tests.integration.calling import (
     USERS,
     Caller,
@@ -254,7 +253,7 @@ def test_a_deleted_users_row_stays_without_a_way_in(engine: Engine, app: Flask, 
 def test_a_deleted_users_leads_stay(engine: Engine, admin: Caller) -> None:
     partner = add_partner(engine)
     lead = make_lead(client_id=partner.id)
-    Writer(engine).write([(make_batch([lead]), 0)])
+    make_writer(engine).write([(make_batch([lead]), 0)])
     admin.delete(f"{USERS}{partner.id}")
     data = admin.get(f"/api/leads/{lead.id}").json["data"]
     assert (data["clientId"], data["clientEmail"]) == (partner.id, partner.email)
@@ -263,7 +262,7 @@ def test_a_deleted_users_leads_stay(engine: Engine, admin: Caller) -> None:
 
 def test_a_deleted_users_email_is_free_for_somebody_else(engine: Engine, app: Flask, admin: Caller) -> None:
     partner = add_partner(engine)
-    Writer(engine).write([(make_batch([make_lead(client_id=partner.id)]), 0)])
+    make_writer(engine).write([(make_batch([make_lead(client_id=partner.id)]), 0)])
     admin.delete(f"{USERS}{partner.id}")
     user = created(admin, email=partner.email, password="the next one")
     assert user["id"] != partner.id

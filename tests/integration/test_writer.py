@@ -9,11 +9,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, event, insert
 
-from consumer.writer import EVER, NotWritten, Writer
+from consumer.writer import EVER, NotWritten
 from shared.database import writing
 from shared.messages import Lead
 from shared.models import lead_batches, lead_counts, lead_producers, leads, metadata
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once, counted, number_of, receipts, rows, stored_ids
 
 LATER = NOON + timedelta(hours=1)
@@ -28,7 +28,7 @@ def test_a_batch_is_stored_with_its_receipt_and_counts(engine: Engine) -> None:
     batch = make_batch([*some_leads(3), make_lead(client_id=2), make_lead(client_id=2, test=True)])
     producer_id = batch.header.producer_id
 
-    Writer(engine, lambda: LATER).write([(batch, 0)])
+    make_writer(engine, lambda: LATER).write([(batch, 0)])
 
     assert_all_stored_once(engine, {lead.id for lead in batch.leads})
     (receipt,) = rows(engine, lead_batches)
@@ -49,7 +49,7 @@ def test_leads_are_counted_in_the_minute_hour_and_day_they_were_received(engine:
     before, after = midnight - timedelta(microseconds=1), midnight
     batch = make_batch([make_lead(received_at=moment) for moment in (before, after, after)])
 
-    Writer(engine).write([(batch, 0)])
+    make_writer(engine).write([(batch, 0)])
 
     counts = {(row.grain, row.bucket): row.leads for row in rows(engine, lead_counts)}
     assert counts == {
@@ -66,14 +66,14 @@ def test_leads_are_counted_in_the_minute_hour_and_day_they_were_received(engine:
 def test_a_batch_that_comes_twice_in_one_take_is_stored_once(engine: Engine) -> None:
     batch = make_batch(some_leads(3))
 
-    Writer(engine).write([(batch, 0), (batch, 1)])
+    make_writer(engine).write([(batch, 0), (batch, 1)])
 
     assert_all_stored_once(engine, {lead.id for lead in batch.leads})
 
 
 def test_a_batch_that_comes_again_later_is_stored_once(engine: Engine) -> None:
     first, second = (make_batch(some_leads(2)) for _ in range(2))
-    writer = Writer(engine)
+    writer = make_writer(engine)
 
     writer.write([(first, 0)])
     writer.write([(second, 0), (first, 1)])
@@ -85,7 +85,7 @@ def test_a_batch_that_comes_again_later_is_stored_once(engine: Engine) -> None:
 def test_numbers_of_different_producers_do_not_get_mixed_up(engine: Engine) -> None:
     batches = [make_batch(some_leads(1), sequence=sequence) for sequence in (1, 1, 2, 2)]
 
-    Writer(engine).write([(batch, 0) for batch in batches])
+    make_writer(engine).write([(batch, 0) for batch in batches])
 
     assert_all_stored_once(engine, {lead.id for batch in batches for lead in batch.leads})
 
@@ -94,7 +94,7 @@ def test_a_void_that_comes_first_wins_over_its_batch(engine: Engine) -> None:
     producer_id = uuid4()
     given_up = make_batch(some_leads(2), producer_id=producer_id, sequence=1)
     next_one = make_batch(some_leads(1), producer_id=producer_id, sequence=2, voids=(1,))
-    writer = Writer(engine)
+    writer = make_writer(engine)
 
     writer.write([(next_one, 0)])
     writer.write([(given_up, 0)])
@@ -107,7 +107,7 @@ def test_a_batch_that_comes_first_wins_over_its_void(engine: Engine) -> None:
     producer_id = uuid4()
     given_up = make_batch(some_leads(2), producer_id=producer_id, sequence=1)
     next_one = make_batch(some_leads(1), producer_id=producer_id, sequence=2, voids=(1,))
-    writer = Writer(engine)
+    writer = make_writer(engine)
 
     writer.write([(given_up, 0)])
     writer.write([(next_one, 0)])
@@ -123,7 +123,7 @@ def test_of_a_batch_and_its_void_in_one_take_the_first_wins(engine: Engine, firs
     next_one = make_batch(some_leads(1), producer_id=producer_id, sequence=2, voids=(1,))
     take = [given_up, next_one] if first_in_the_take == "batch" else [next_one, given_up]
 
-    Writer(engine).write([(batch, 0) for batch in take])
+    make_writer(engine).write([(batch, 0) for batch in take])
 
     assert [void for _, void, *_ in receipts(engine)] == [first_in_the_take == "void", False]
     assert len(stored_ids(engine)) == (3 if first_in_the_take == "batch" else 1)
@@ -143,7 +143,7 @@ def test_a_compacted_receipt_covers_every_number_in_its_range(engine: Engine) ->
         for number in (1, 3, 5, 6, 8, 9, 10)
     ]
 
-    Writer(engine).write([(batch, 1) for batch in batches])
+    make_writer(engine).write([(batch, 1) for batch in batches])
 
     assert {row.sequence for row in rows(engine, leads)} == {6, 10}
     assert [(sequence, void) for sequence, void, *_ in receipts(engine)] == [
@@ -160,7 +160,7 @@ def test_a_single_number_within_a_compacted_range_is_covered(engine: Engine) -> 
     with writing(engine).begin() as connection:
         connection.execute(insert(lead_batches).values(producer_id=producer_id, **compacted_receipt(1, 5)))
 
-    Writer(engine).write([(make_batch(some_leads(1), producer_id=producer_id, sequence=3), 1)])
+    make_writer(engine).write([(make_batch(some_leads(1), producer_id=producer_id, sequence=3), 1)])
 
     assert stored_ids(engine) == []
 
@@ -184,7 +184,7 @@ def compacted_receipt(first: int, last: int) -> dict[str, Any]:
 def test_what_producers_say_of_themselves_only_grows(engine: Engine) -> None:
     producer_id = uuid4()
     clock = iter([NOON, NOON, LATER])
-    writer = Writer(engine, lambda: next(clock))
+    writer = make_writer(engine, lambda: next(clock))
 
     writer.write([(checkpoint(producer_id, 3, 30), 0)])
     writer.write([(checkpoint(producer_id, 7, 70), 0), (checkpoint(producer_id, 5, 50), 0)])
@@ -212,17 +212,17 @@ def test_a_transaction_that_fails_leaves_nothing(engine: Engine, table: str) -> 
         return statement, parameters
 
     with pytest.raises(NotWritten):
-        Writer(engine).write([(batch, 0)])
+        make_writer(engine).write([(batch, 0)])
     event.remove(engine, "before_cursor_execute", spoil)
 
     assert {table.name: number_of(engine, table) for table in metadata.sorted_tables} == {
         table.name: 1 if table.name == "identity_version" else 0 for table in metadata.sorted_tables
     }
-    Writer(engine).write([(batch, 1)])
+    make_writer(engine).write([(batch, 1)])
     assert_all_stored_once(engine, {lead.id for lead in batch.leads})
 
 
 def test_nothing_to_write_is_written_without_a_fault(engine: Engine) -> None:
-    Writer(engine).write([])
+    make_writer(engine).write([])
 
     assert counted(engine) == 0

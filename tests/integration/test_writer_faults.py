@@ -9,11 +9,11 @@ import orjson
 import pytest
 from sqlalchemy import Engine, event
 
-from consumer.writer import NotWritten, Writer
+from consumer.writer import NotWritten
 from shared.database import open_database
 from shared.models import lead_batches, quarantined_leads
 from shared.queues import Delivery
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once, counted, receipts, rows, stored_ids
 from tests.proxy import Proxy
 
@@ -52,7 +52,7 @@ def assert_parked_alone(engine: Engine, content: dict[str, Any]) -> None:
     leads = [make_lead() for _ in range(1000)]
     leads[617] = bad = make_lead(**content)
 
-    Writer(engine, lambda: NOON).write([(make_batch(leads), 2)])
+    make_writer(engine, lambda: NOON).write([(make_batch(leads), 2)])
 
     assert set(stored_ids(engine)) == {lead.id for lead in leads if lead is not bad}
     assert receipts(engine) == [(1, False, 1000, 999, 1)]
@@ -80,7 +80,7 @@ def test_a_lead_that_is_too_long_for_the_server_is_parked_alone(
 def test_a_parked_lead_keeps_everything_it_was_sent_with(engine: Engine) -> None:
     lead = make_lead(dateOfBirth="never", city="Zürich 😀", additionalData={"deep": [1, 2.5, None]})
 
-    Writer(engine).write([(make_batch([lead]), 0)])
+    make_writer(engine).write([(make_batch([lead]), 0)])
 
     (parked,) = rows(engine, quarantined_leads)
     payload = orjson.loads(parked.payload)
@@ -92,7 +92,7 @@ def test_a_parked_lead_keeps_everything_it_was_sent_with(engine: Engine) -> None
 def test_two_leads_with_the_same_id_are_stored_once_and_parked_once(engine: Engine) -> None:
     lead = make_lead()
 
-    Writer(engine).write([(make_batch([lead, lead]), 0)])
+    make_writer(engine).write([(make_batch([lead, lead]), 0)])
 
     assert stored_ids(engine) == [lead.id]
     assert receipts(engine) == [(1, False, 2, 1, 1)]
@@ -101,7 +101,7 @@ def test_two_leads_with_the_same_id_are_stored_once_and_parked_once(engine: Engi
 def test_a_batch_of_nothing_but_bad_leads_is_parked_whole(engine: Engine) -> None:
     leads = [make_lead(dateOfBirth="never") for _ in range(300)]
 
-    Writer(engine).write([(make_batch(leads), 0)])
+    make_writer(engine).write([(make_batch(leads), 0)])
 
     assert {row.lead_id for row in rows(engine, quarantined_leads)} == {lead.id for lead in leads}
     assert receipts(engine) == [(1, False, 300, 0, 300)]
@@ -109,7 +109,7 @@ def test_a_batch_of_nothing_but_bad_leads_is_parked_whole(engine: Engine) -> Non
 
 def test_a_batch_with_parked_leads_that_comes_again_changes_nothing(engine: Engine) -> None:
     batch = make_batch([make_lead(), make_lead(dateOfBirth="never")])
-    writer = Writer(engine)
+    writer = make_writer(engine)
     writer.write([(batch, 0)])
     before = rows(engine, quarantined_leads), rows(engine, lead_batches)
 
@@ -123,7 +123,7 @@ def test_a_broken_message_is_parked_with_its_bytes_once_however_often_it_comes(e
     body = bytes(range(256))
     broken = (Delivery(body, 0, 1), "not JSON")
     good = make_batch([make_lead()])
-    writer = Writer(engine, lambda: NOON)
+    writer = make_writer(engine, lambda: NOON)
 
     writer.write([(good, 0)], [broken, broken])
     writer.write([], [broken])
@@ -138,7 +138,7 @@ def test_a_broken_message_is_parked_with_its_bytes_once_however_often_it_comes(e
 def test_different_broken_messages_are_parked_each(engine: Engine) -> None:
     broken = [(Delivery(b"\0%d" % number, 0, number), "not JSON") for number in range(50)]
 
-    Writer(engine).write([], broken)
+    make_writer(engine).write([], broken)
 
     assert {bytes(row.payload) for row in rows(engine, quarantined_leads)} == {d.body for d, _ in broken}
 
@@ -146,7 +146,7 @@ def test_different_broken_messages_are_parked_each(engine: Engine) -> None:
 def test_many_large_broken_messages_are_parked_at_once(engine: Engine) -> None:
     bodies = {bytes([number]) + b"\0'\\\"" * MIB for number in range(4)}  # almost twice as long, escaped
 
-    Writer(engine).write([], [(Delivery(body, 0, 1), "not JSON") for body in bodies])
+    make_writer(engine).write([], [(Delivery(body, 0, 1), "not JSON") for body in bodies])
 
     assert {bytes(row.payload) for row in rows(engine, quarantined_leads)} == bodies
 
@@ -154,7 +154,7 @@ def test_many_large_broken_messages_are_parked_at_once(engine: Engine) -> None:
 def test_of_a_broken_message_larger_than_any_of_ours_the_beginning_is_parked(engine: Engine) -> None:
     body = b"\0'\\\"" * (5 * MIB)
 
-    Writer(engine).write([], [(Delivery(body, 0, 1), "not JSON")])
+    make_writer(engine).write([], [(Delivery(body, 0, 1), "not JSON")])
 
     (parked,) = rows(engine, quarantined_leads)
     assert bytes(parked.payload) == body[: 7 * MIB]
@@ -162,7 +162,7 @@ def test_of_a_broken_message_larger_than_any_of_ours_the_beginning_is_parked(eng
 
 
 def test_a_reason_as_long_as_a_message_is_cut(engine: Engine) -> None:
-    Writer(engine).write([], [(Delivery(b"x", 0, 1), f"broken message: {'long ' * 50_000}")])
+    make_writer(engine).write([], [(Delivery(b"x", 0, 1), f"broken message: {'long ' * 50_000}")])
 
     (parked,) = rows(engine, quarantined_leads)
     assert parked.detail.startswith("broken message: long long")
@@ -177,7 +177,7 @@ def test_a_database_that_goes_is_told_and_the_same_is_written_when_it_is_back(
     batch = make_batch([make_lead() for _ in range(100)])
     with Proxy(url, 3306) as proxy:
         way_there = open_database(proxy.instead_of(url))
-        writer = Writer(way_there)
+        writer = make_writer(way_there)
         writer.ping()
         if moment == "before":
             proxy.cut()
@@ -214,6 +214,6 @@ def test_a_fault_of_the_database_is_told_without_the_data_of_leads(engine: Engin
 
     batch = make_batch([make_lead(firstName="Geheimrat", email="geheim@example.com") for _ in range(2)])
     with pytest.raises(NotWritten, match="leads_that_are_gone") as told:
-        Writer(engine).write([(batch, 0)])
+        make_writer(engine).write([(batch, 0)])
 
     assert "eheim" not in str(told.value)

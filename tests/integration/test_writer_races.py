@@ -18,7 +18,7 @@ from shared.database import open_database
 from shared.messages import Batch
 from shared.models import lead_producers, quarantined_leads
 from shared.queues import Delivery
-from tests.factories import make_batch, make_lead
+from tests.factories import make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once, receipts, rows, stored_ids
 
 TRIES = 200
@@ -32,7 +32,7 @@ def writers(engine: Engine) -> Iterator[list[Writer]]:
         engines = [open_database(url) for _ in range(2)]
         for own in engines:
             closing.callback(own.dispose)
-        yield [Writer(own) for own in engines]
+        yield [make_writer(own) for own in engines]
 
 
 def write(writer: Writer, batches: Sequence[Batch] = (), broken: Sequence[tuple[Delivery, str]] = ()) -> None:

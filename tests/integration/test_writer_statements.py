@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
-from consumer.writer import Writer
 from shared.models import leads
-from tests.factories import NOON, make_batch, make_lead
+from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once, counted, number_of
 
 
@@ -22,7 +21,7 @@ def executions_of(engine: Engine, number_of_leads: int) -> int:
         executed.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    Writer(engine).write([(make_batch([make_lead() for _ in range(number_of_leads)]), 0)])
+    make_writer(engine).write([(make_batch([make_lead() for _ in range(number_of_leads)]), 0)])
     event.remove(engine, "before_cursor_execute", note)
     return len(executed)
 
@@ -36,7 +35,7 @@ def test_two_hundred_batches_take_hardly_more_executions_than_one(engine: Engine
     batches = [make_batch([make_lead()]) for _ in range(200)]
     event.listen(engine, "before_cursor_execute", lambda *arguments: executed.append(arguments[2]))
 
-    Writer(engine).write([(batch, 0) for batch in batches])
+    make_writer(engine).write([(batch, 0) for batch in batches])
 
     # Receipts are looked up producer by producer, and here each batch has one of its own.
     assert len([statement for statement in executed if not statement.startswith("SELECT")]) <= 8
@@ -47,7 +46,7 @@ def test_the_driver_sends_a_thousand_leads_in_a_few_statements(engine: Engine) -
     batch = make_batch([make_lead() for _ in range(1000)])
     connection, before = inserts_so_far(engine)
 
-    Writer(engine).write([(batch, 0)])
+    make_writer(engine).write([(batch, 0)])
 
     same_connection, after = inserts_so_far(engine)
     assert same_connection == connection
@@ -68,7 +67,7 @@ def test_leads_of_two_thousand_clients_in_one_write_are_counted(engine: Engine) 
         [make_lead(client_id=number, received_at=NOON + timedelta(days=number)) for number in range(2000)]
     )
 
-    Writer(engine).write([(batch, 0)])
+    make_writer(engine).write([(batch, 0)])
 
     assert_all_stored_once(engine, {lead.id for lead in batch.leads})
     assert counted(engine, grain="minute") == 2000

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from ingest_service.schemas import read_lead
+from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, read_lead
 from shared.errors import ApiError, dotted
-from tests.factories import lead_body
+from tests.factories import lead_body, tracking_body
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -35,11 +35,16 @@ OPTIONAL: dict[str, Any] = {
     "additionalData": {"source": "web"},
 }
 
+# Fields of `/api/tracking/` that read back under another name.
+READ_BACK_AS = {"dob": "dateOfBirth", "extraData": "additionalData"}
 
-def errors_of(body: dict[str, Any], *, strict: bool = False, now: datetime = NOON) -> dict[str, list[str]]:
+
+def errors_of(
+    body: dict[str, Any], form: Form = LEAD_FORM, *, strict: bool = False, now: datetime = NOON
+) -> dict[str, list[str]]:
     """What the partner is told about a bad lead, by dotted path."""
     with pytest.raises((ValidationError, ApiError)) as refused:
-        read_lead(body, strict=strict, now=lambda: now)
+        read_lead(body, form, strict=strict, now=lambda: now)
     error = refused.value
     if isinstance(error, ValidationError):
         return dotted(error.messages)
@@ -49,14 +54,19 @@ def errors_of(body: dict[str, Any], *, strict: bool = False, now: datetime = NOO
     return error.errors
 
 
-def fault(field: str, value: Any, now: datetime = NOON) -> list[str]:
+def fault(field: str, value: Any, form: Form = LEAD_FORM, now: datetime = NOON) -> list[str]:
     """The messages about `field` when it is `value` and all others are good."""
-    errors = errors_of(lead_body() | {field: value}, now=now)
+    errors = errors_of(good_body(form) | {field: value}, form, now=now)
     assert list(errors) == [field]
     return errors[field]
 
 
-def accepted(field: str, value: Any, now: datetime = NOON) -> bool:
+def accepted(field: str, value: Any, form: Form = LEAD_FORM, now: datetime = NOON) -> bool:
     """Whether a lead is taken and `field` kept as it is when it is `value`."""
-    content, warnings = read_lead(lead_body() | {field: value}, now=lambda: now)
-    return bool(content[field] == value and not warnings)
+    content, warnings = read_lead(good_body(form) | {field: value}, form, now=lambda: now)
+    return bool(content[READ_BACK_AS.get(field, field)] == value and not warnings)
+
+
+def good_body(form: Form) -> dict[str, Any]:
+    """A body that is taken."""
+    return tracking_body() if form is TRACKING_FORM else lead_body()

@@ -22,12 +22,6 @@ from tests.fakes import FakeProducer
 from tests.unit.conftest import signed_in_as
 
 
-@pytest.fixture
-def headers(ingest_app: Flask, partner: int) -> dict[str, str]:
-    """The partner's credentials."""
-    return signed_in_as(ingest_app, partner)
-
-
 def post(client: FlaskClient, headers: dict[str, str], query: str = "", **changes: Any) -> TestResponse:
     return client.post(f"/api/leads{query}", json=lead_body(**changes), headers=headers)
 
@@ -99,13 +93,6 @@ def test_unknown_fields_are_refused_if_the_partner_wants_it_strict(
     assert response.status_code == 400
     assert response.get_json()["errors"] == {"utm": ["Unknown field."]}
     assert post(ingest, headers, "?strict=false", utm="x").status_code == 201
-
-
-@pytest.mark.parametrize("value", ["", "1", "True", "yes"])
-def test_strict_is_true_or_false(ingest: FlaskClient, headers: dict[str, str], value: str) -> None:
-    response = post(ingest, headers, f"?strict={value}")
-    assert response.status_code == 400
-    assert response.get_json()["errors"] == {"strict": ["This value should be true or false"]}
 
 
 def test_a_bad_lead_is_refused_and_its_fields_are_named(

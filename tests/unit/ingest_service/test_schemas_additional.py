@@ -6,14 +6,17 @@ from typing import Any
 
 import pytest
 
-from ingest_service.schemas import ADDITIONAL_BYTES, read_lead
+from ingest_service.schemas import ADDITIONAL_BYTES, LEAD_FORM, TRACKING_FORM, Form, read_lead
 from tests.factories import lead_body
 from tests.unit.ingest_service.refusals import (
     OPTIONAL,
     accepted,
     errors_of,
     fault,
+    good_body,
 )
+
+FORMS = [(LEAD_FORM, "additionalData"), (TRACKING_FORM, "extraData")]
 
 
 @pytest.mark.parametrize("value", [{}, {"a": [1, {"b": None}], "": "x", "ä": 1.5}])
@@ -72,9 +75,11 @@ def test_the_posted_body_is_left_as_it_is() -> None:
     assert additional == {"source": "web"}
 
 
-def test_an_unknown_field_that_clashes_with_additional_data_is_refused_by_its_own_name() -> None:
-    errors = errors_of(lead_body(additionalData={"age": 1, "b": 2}) | {"age": 1, "c": 3})
-    assert errors == {"age": ["This field is unknown, and additionalData has a field of that name too"]}
+@pytest.mark.parametrize(("form", "catch_all"), FORMS)
+def test_an_unknown_field_that_clashes_is_refused_by_its_own_name(form: Form, catch_all: str) -> None:
+    body = good_body(form) | {catch_all: {"age": 1, "b": 2}, "age": 1, "c": 3}
+    message = f"This value is not known, and {catch_all} has a field of that name too"
+    assert errors_of(body, form) == {"age": [message]}
 
 
 def test_unknown_fields_are_refused_if_strict() -> None:
@@ -87,12 +92,35 @@ def test_known_fields_alone_are_taken_if_strict() -> None:
     assert read_lead(body, strict=True) == (body, [])
 
 
-def test_unknown_fields_do_not_hide_that_additional_data_is_no_object() -> None:
-    errors = errors_of(lead_body(additionalData=[1]) | {"age": 1})
-    assert errors["additionalData"] == ["This value should be an object"]
+@pytest.mark.parametrize(("form", "catch_all"), FORMS)
+def test_unknown_fields_do_not_hide_what_is_wrong_with_the_catch_all(form: Form, catch_all: str) -> None:
+    assert errors_of(good_body(form) | {catch_all: [1], "age": 1}, form) == {
+        catch_all: ["This value should be an object"]
+    }
+    assert errors_of(good_body(form) | {catch_all: nested(9), "age": 1}, form) == {
+        catch_all: ["This value is nested more than 8 levels deep"]
+    }
 
 
-def test_unknown_fields_count_towards_the_limits_of_additional_data() -> None:
-    errors = errors_of(lead_body() | {"long": "x" * ADDITIONAL_BYTES})
-    assert errors == {"additionalData": ["This value is longer than 16384 bytes"]}
-    assert list(errors_of(lead_body() | {"deep": nested(8)})) == ["additionalData"]
+@pytest.mark.parametrize(("form", "catch_all"), FORMS)
+def test_an_unknown_field_that_is_too_much_is_blamed_by_its_own_name(form: Form, catch_all: str) -> None:
+    fine = good_body(form) | {"age": 1}
+    unknown = f"This value is not known, and with it {catch_all} would be"
+    assert errors_of(fine | {"long": "x" * ADDITIONAL_BYTES}, form) == {
+        "long": [f"{unknown} longer than 16384 bytes"]
+    }
+    assert errors_of(fine | {"deep": nested(8)}, form) == {
+        "deep": [f"{unknown} nested more than 8 levels deep"]
+    }
+
+
+def test_unknown_fields_that_are_too_much_together_are_all_blamed() -> None:
+    parts = dict.fromkeys(("one", "two"), "x" * (ADDITIONAL_BYTES // 2))
+    assert errors_of(lead_body() | parts).keys() == parts.keys()
+    assert errors_of(lead_body(additionalData={"part": parts["one"]}, two=parts["two"])).keys() == {"two"}
+
+
+@pytest.mark.parametrize("strict", [True, False])
+def test_of_very_many_unknown_fields_the_first_are_named(strict: bool) -> None:
+    many = {f"unknown{number:05}": 1 for number in range(10_000)}
+    assert list(errors_of(lead_body() | many, strict=strict)) == list(many)[:100]
