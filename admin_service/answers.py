@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.api_schemas import (
     BOOLEAN,
+    CURSOR_PAGINATION,
     EMAIL,
     JSON_OBJECT,
     NUMBER_ID,
@@ -46,7 +47,7 @@ LEAD = closed(
     },
     {"clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."}},
 )
-LEADS = success_of(200, "Leads", page_of(LEAD))
+LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
 ONE_LEAD = success_of(200, "Lead", LEAD)
 
 TOKEN = closed(

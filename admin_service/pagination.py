@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import request
 from marshmallow import Schema, fields, pre_load, validate
+
+from shared.errors import validation_failed
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9
@@ -29,7 +32,17 @@ class SortedPageSchema(PageSchema):
         return data
 
 
-def page_of(items: list[dict[str, Any]], page: int, limit: int, total: int) -> dict[str, Any]:
+def query_parameters() -> dict[str, Any]:
+    """The parameters in the URL of the current request. Raises ApiError 400 where one is there twice."""
+    twice = [name for name, values in request.args.lists() if len(values) > 1]
+    if twice:
+        raise validation_failed({name: ["This value is there more than once"] for name in twice})
+    return request.args.to_dict()
+
+
+def page_of(
+    items: list[dict[str, Any]], page: int, limit: int, total: int, *, is_exact: bool = True
+) -> dict[str, Any]:
     """The `data` of a list."""
     return {
         "items": items,
@@ -37,7 +50,7 @@ def page_of(items: list[dict[str, Any]], page: int, limit: int, total: int) -> d
             "page": page,
             "limit": limit,
             "total": total,
-            "totalIsExact": True,
+            "totalIsExact": is_exact,
             "total_pages": -(-total // limit),
         },
     }

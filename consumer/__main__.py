@@ -12,11 +12,12 @@ from types import FrameType
 
 from consumer.consumer import Consumer
 from consumer.duplicates import duplicates_of
+from consumer.log_writer import LogWriter
 from consumer.writer import WRITER_SESSION, Writer
 from shared.database import open_database
 from shared.messages import NewerSchema
 from shared.observability import start_logging
-from shared.queues import open_consumer
+from shared.queues import open_consumer, open_log_consumer
 from shared.settings import read_settings
 
 NEWER_SCHEMA_STATUS = 3
@@ -31,10 +32,10 @@ def main() -> int:
     """
     settings = read_settings()
     start_logging(settings, "consumer")
-    writer = Writer(
-        open_database(settings.leads_database_url, session=WRITER_SESSION), duplicates_of(settings)
-    )
+    database = open_database(settings.leads_database_url, session=WRITER_SESSION)
+    writer = Writer(database, duplicates=duplicates_of(settings))
     consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
+    log_writer = LogWriter(lambda: open_log_consumer(settings), database)
     signals = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -50,11 +51,14 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    log_writer.start()
     try:
         consumer.run()
     except NewerSchema as error:
         logging.getLogger("leadgate.consumer").error("a message has %s: start a newer one", error)
         return NEWER_SCHEMA_STATUS
+    finally:
+        log_writer.stop()
     return 0
 
 

@@ -10,10 +10,11 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, Engine, insert
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.receipts import Receipt
 from shared.columns import sort_key
+from shared.database import blames_the_data, in_short
 from shared.messages import Lead
 from shared.models import leads
 
@@ -71,7 +72,7 @@ def insert_leads(connection: Connection, places: Sequence[Place]) -> None:
     try:
         connection.execute(insert(leads), [place.row for place in places])
     except SQLAlchemyError as error:
-        if not _blames_the_data(error):
+        if not blames_the_data(error):
             raise
         raise LeadsRefused(places) from error
 
@@ -93,13 +94,6 @@ def _refused(connection: Connection, places: Sequence[Place]) -> Iterator[tuple[
         middle = len(places) // 2
         yield from _refused(connection, places[:middle])
         yield from _refused(connection, places[middle:])
-
-
-def _blames_the_data(error: SQLAlchemyError) -> bool:
-    """Whether the same row would be refused again; of any other error that is not known, so it is not."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, DataError | IntegrityError)
-    return isinstance(error, StatementError)  # a value that the driver cannot send
 
 
 def _lead_row(lead: Lead, receipt: Receipt, stored_at: datetime.datetime) -> dict[str, Any]:
@@ -148,9 +142,3 @@ def _text(content: dict[str, Any], name: str) -> str | None:
         raise TypeError(f"{name} is no text")
     value.encode()  # raises on half a surrogate pair
     return value
-
-
-def in_short(error: BaseException) -> str:
-    """The first line of what the driver says: the rest is the statement with the leads' data in it."""
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -13,10 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.counts import count_rows
 from consumer.duplicates import Duplicates
-from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, in_short, insert_leads, places_of
+from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, insert_leads, places_of
 from consumer.quarantine import quarantine_lead, quarantine_message
 from consumer.receipts import claim_receipts, correct_receipts, keep_producers
-from shared.database import upsert, writing
+from shared.database import in_short, upsert, writing
 from shared.messages import Batch
 from shared.models import FEED_DELAY_SECONDS, lead_counts, quarantined_leads
 from shared.queues import Delivery
@@ -48,8 +48,9 @@ class Writer:
     def __init__(
         self,
         engine: Engine,
-        duplicates: Duplicates | None = None,
         now: Clock = utc_now,
+        *,
+        duplicates: Duplicates | None = None,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = writing(engine)

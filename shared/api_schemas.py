@@ -81,9 +81,19 @@ PAGINATION = closed(
 )
 
 
-def page_of(item: JsonSchema) -> JsonSchema:
+CURSOR_PAGINATION = closed(
+    "CursorPagination",
+    PAGINATION["properties"]
+    | {
+        "nextCursor": nullable(text("uK3xJ0q2bX8BAAAAAQAGUy_yqReI"))
+        | {"description": "Where it goes on; null on the last page."}
+    },
+)
+
+
+def page_of(item: JsonSchema, pagination: JsonSchema = PAGINATION) -> JsonSchema:
     """The `data` of a list."""
-    return closed(None, {"items": list_of(item), "pagination": PAGINATION})
+    return closed(None, {"items": list_of(item), "pagination": pagination})
 
 
 FIELD_ERRORS: JsonSchema = {

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Engine, Insert, Table, create_engine, event, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from shared.offload import Offload, run_here
+from shared.reading import limit_reads_of_mysql, limit_reads_of_sqlite
 from shared.write_ahead import use_write_ahead_log
 
 CONNECT_TIMEOUT_SECONDS = 3
@@ -29,7 +31,7 @@ def open_database(url: str, offload: Offload = run_here, *, session: str = "") -
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url, offload)
-    return create_engine(
+    engine = create_engine(
         make_url(url).update_query_dict({"charset": "utf8mb4"}),
         # What a statement was given are people's data: it does not belong into error messages and logs.
         hide_parameters=True,
@@ -43,6 +45,8 @@ def open_database(url: str, offload: Offload = run_here, *, session: str = "") -
             "init_command": ", ".join(filter(None, [SESSION, session])),
         },
     )
+    limit_reads_of_mysql(engine)
+    return engine
 
 
 def _open_sqlite(url: str, offload: Offload) -> Engine:
@@ -88,6 +92,7 @@ def _open_sqlite(url: str, offload: Offload) -> Engine:
         mode = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
         connection.exec_driver_sql(f"BEGIN {mode}")
 
+    limit_reads_of_sqlite(engine)
     return engine
 
 
@@ -129,6 +134,19 @@ def upsert(
         changes = _changes(table, my.inserted, func.greatest, add, greatest, replace)
         statement = my.on_duplicate_key_update(changes or {keys[0].name: keys[0]})
     connection.execute(statement, rows)
+
+
+def blames_the_data(error: SQLAlchemyError) -> bool:
+    """Whether the same row would be refused again; of any other error that is not known, so it is not."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError)  # a value that the driver cannot send
+
+
+def in_short(error: BaseException) -> str:
+    """The first line of what the driver says: the rest is the statement with people's data in it."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]
 
 
 def _changes(

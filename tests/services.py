@@ -1,4 +1,4 @@
-"""The servers that tests may use: where they are, whether they answer, what a test gets of its own there."""
+"""Servers and programs that tests may use: where they are, whether they answer, what a test gets there."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ REQUIRED = os.environ.get("REQUIRE_SERVICES") == "1"
 
 @dataclass(frozen=True)
 class Service:
-    """A server outside of the tests. `url` is empty where only a variable can say where it is."""
+    """A server or a program outside of the tests. `url` (of a program, its path) is empty where only a
+    variable can say where it is."""
 
     name: str
     variable: str
@@ -38,6 +39,8 @@ class Service:
 MARIADB = Service("MariaDB", "TEST_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306")
 MYSQL = Service("MySQL", "TEST_MYSQL_URL", "", required=False)
 RABBITMQ = Service("RabbitMQ", "TEST_AMQP_URL", "amqp://guest:guest@127.0.0.1:5672")
+CHROMIUM = Service("Chromium", "TEST_CHROMIUM", "/usr/bin/chromium")
+NEWMAN = Service("newman", "TEST_NEWMAN", "newman")
 REDIS = Service("Redis", "TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
 
 
@@ -70,7 +73,14 @@ def _probe_redis(url: str) -> None:
     client.close()
 
 
+def _probe_program(path: str) -> None:
+    if shutil.which(path) is None:
+        raise FileNotFoundError(f"there is no {path}")
+
+
 _PROBES = {
+    "Chromium": _probe_program,
+    "newman": _probe_program,
     "MariaDB": _probe_mysql,
     "MySQL": _probe_mysql,
     "RabbitMQ": _probe_rabbitmq,

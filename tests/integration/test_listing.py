@@ -79,6 +79,7 @@ def test_pages_have_each_lead_once_the_newest_first(engine: Engine, partner: Cal
 
     assert [len(page) for page, _ in pages] == [10, 10, 5, 0]
     assert [id for page, _ in pages for id in page] == ids[::-1]
+    assert [said.pop("nextCursor") is None for _, said in pages] == [False, False, True, True]
     assert [said for _, said in pages] == [
         {"page": number, "limit": 10, "total": 25, "totalIsExact": True, "total_pages": 3}
         for number in (1, 2, 3, 4)
@@ -98,7 +99,7 @@ def test_leads_received_in_the_same_microsecond_have_one_order_on_all_pages(
     engine: Engine, partner: Caller
 ) -> None:
     leads = [make_lead(client_id=partner.id, received_at=NOON, firstName="Same") for _ in range(9)]
-    store(engine, *leads)
+    make_writer(engine, lambda: NOON).write([(make_batch(leads), 0)])
     in_order = sorted(str(lead.id) for lead in leads)
 
     for sort_by in ("createdAt", "storedAt", "firstName"):

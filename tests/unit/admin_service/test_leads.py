@@ -139,22 +139,16 @@ def test_a_page_says_which_one_of_how_many_it_is(
     admin: FlaskClient, mine: dict[str, str], sqlite_engine: Engine, partner: int
 ) -> None:
     store(sqlite_engine, *[make_lead(client_id=partner) for _ in range(5)])
-    assert page(admin, mine, "?page=2&limit=2")["pagination"] == {
-        "page": 2,
-        "limit": 2,
-        "total": 5,
-        "totalIsExact": True,
-        "total_pages": 3,
-    }
+    pagination = page(admin, mine, "?page=2&limit=2")["pagination"]
+    assert isinstance(pagination.pop("nextCursor"), str)
+    assert pagination == {"page": 2, "limit": 2, "total": 5, "totalIsExact": True, "total_pages": 3}
     assert len(page(admin, mine, "?page=3&limit=2")["items"]) == 1
     assert page(admin, mine, "?page=4&limit=2")["items"] == []
 
 
 def test_no_leads_make_no_pages(admin: FlaskClient, mine: dict[str, str]) -> None:
-    assert page(admin, mine) == {
-        "items": [],
-        "pagination": {"page": 1, "limit": 10, "total": 0, "totalIsExact": True, "total_pages": 0},
-    }
+    pagination = {"page": 1, "limit": 10, "total": 0, "totalIsExact": True, "total_pages": 0}
+    assert page(admin, mine) == {"items": [], "pagination": pagination | {"nextCursor": None}}
 
 
 def test_the_newest_come_first_unless_asked_otherwise(
@@ -187,6 +181,23 @@ def test_the_newest_come_first_unless_asked_otherwise(
         ("sortOrder=up", "sortOrder"),
         ("sortOrder=", "sortOrder"),
         ("other=1", "other"),
+        ("page=1&page=2", "page"),
+        ("email=", "email"),
+        (f"email={'a' * 256}", "email"),
+        ("phone=", "phone"),
+        ("status=quarantined", "status"),
+        ("clientId=1", "clientId"),
+        ("test=yes", "test"),
+        ("from=yesterday", "from"),
+        ("from=2026-02-30", "from"),
+        ("to=2026-06-01T12:00:00", "to"),
+        ("to=2026-06-01 12:00:00Z", "to"),
+        ("from=2026-06-02&to=2026-06-01", "to"),
+        ("cursor=", "cursor"),
+        ("cursor=abc", "cursor"),
+        ("cursor=ä", "cursor"),
+        (f"cursor={'A' * 60}", "cursor"),
+        (f"cursor={'A' * 2049}", "cursor"),
     ],
 )
 def test_a_bad_parameter_is_named(admin: FlaskClient, mine: dict[str, str], query: str, field: str) -> None:

@@ -1,0 +1,69 @@
+"""Which leads a listing is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import ColumnElement, LargeBinary, cast
+
+from shared.models import lead_counts, leads
+
+# No lead lies outside. Both begin a day, and every database can compare with them.
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+LISTED = ("stored", "duplicate")
+
+
+@dataclass(frozen=True, slots=True)
+class LeadFilter:
+    """The leads of one listing; None is no condition. Received from `begin` on and before `end`."""
+
+    client_id: int | None = None
+    email_key: bytes | None = None
+    phone: str | None = None
+    status: str | None = None
+    test: bool | None = None
+    begin: datetime = EARLIEST
+    end: datetime = LATEST
+    stored_before: datetime | None = None
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether `lead_counts` knows of every condition but the hours that are not whole."""
+        return self.email_key is None and self.phone is None
+
+    def of_leads(self) -> list[ColumnElement[bool]]:
+        """The conditions on `leads`."""
+        columns = leads.c
+        conditions: list[ColumnElement[bool]] = []
+        if self.client_id is not None:
+            conditions.append(columns.client_id == self.client_id)
+        if self.email_key is not None:
+            conditions.append(columns.email_key == self.email_key)
+        if self.phone is not None:
+            # MySQL takes text for equal that differs in blanks at the end; bytes it does not.
+            conditions.append(columns.phone == self.phone)
+            conditions.append(cast(columns.phone, LargeBinary) == self.phone.encode())
+        if self.status is not None:
+            conditions.append(columns.status == self.status)
+        if self.test is not None:
+            conditions.append(columns.test == self.test)
+        if self.begin > EARLIEST:
+            conditions.append(columns.received_at >= self.begin)
+        if self.end < LATEST:
+            conditions.append(columns.received_at < self.end)
+        if self.stored_before is not None:
+            conditions.append(columns.stored_at < self.stored_before)
+        return conditions
+
+    def of_counts(self, grain: str) -> list[ColumnElement[bool]]:
+        """The same conditions on `lead_counts`, but for times, and for what is not counted there."""
+        columns = lead_counts.c
+        statuses = LISTED if self.status is None else (self.status,)
+        conditions = [columns.grain == grain, columns.status.in_(statuses)]
+        # Both values by name, or MySQL would not get past `test` in the primary key.
+        conditions.append(columns.test.in_((False, True) if self.test is None else (self.test,)))
+        if self.client_id is not None:
+            conditions.append(columns.client_id == self.client_id)
+        return conditions

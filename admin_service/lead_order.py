@@ -1,0 +1,83 @@
+"""The order of a listing: by what it is sorted, what comes after a given lead, which index has it ready."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, or_
+
+from admin_service.lead_filters import LeadFilter
+from shared.models import leads
+
+# What leads are sorted by; `received_at` and `id` follow, so that every order is total.
+SORTS: dict[str, ColumnElement[Any] | None] = {
+    "createdAt": None,
+    "storedAt": leads.c.stored_at,
+    "firstName": leads.c.first_name_key,
+    "lastName": leads.c.last_name_key,
+    "email": leads.c.email_key,
+}
+# The indexes that have an order ready: of all leads, and of one client's.
+_INDEXES = {
+    "createdAt": ("PRIMARY", "ix_leads_client"),
+    "storedAt": ("ix_leads_stored", "ix_leads_client_stored"),
+    "email": ("ix_leads_email", "ix_leads_client_email"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One of SORTS, up or down."""
+
+    name: str
+    descending: bool
+
+    @property
+    def columns(self) -> list[ColumnElement[Any]]:
+        first = SORTS[self.name]
+        return [*([] if first is None else [first]), leads.c.received_at, leads.c.id]
+
+    @property
+    def is_feed(self) -> bool:
+        """Whether new leads come at the end, in the order in which they are stored."""
+        return self.name == "storedAt" and not self.descending
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether no index has this order ready."""
+        return self.name not in _INDEXES
+
+    def clauses(self) -> list[ColumnElement[Any]]:
+        """What stands after ORDER BY."""
+        return [column.desc() if self.descending else column.asc() for column in self.columns]
+
+    def place_of(self, row: Row[Any]) -> list[Any]:
+        """Where a lead stands in this order: the values of `columns`."""
+        return [row._mapping[column] for column in self.columns]
+
+    def after(self, place: Sequence[Any]) -> ColumnElement[bool]:
+        """The leads that come after that place."""
+        return _after(self.columns, place, self.descending)
+
+    def index(self, wanted: LeadFilter) -> str:
+        """The index that MySQL is to read the leads by: left to itself it takes a wrong one at times."""
+        own = wanted.client_id is not None
+        if wanted.email_key is not None:
+            return _INDEXES["email"][own]
+        if wanted.phone is not None:
+            return "ix_leads_phone"
+        return _INDEXES["createdAt" if self.is_by_name else self.name][own]
+
+
+def _after(
+    columns: Sequence[ColumnElement[Any]], place: Sequence[Any], descending: bool
+) -> ColumnElement[bool]:
+    """`a <= x and (a < x or (a = x and …))`: for a comparison of rows MariaDB would read the whole index."""
+    column, value = columns[0], place[0]
+    past: ColumnElement[bool] = column < value if descending else column > value
+    if len(columns) == 1:
+        return past
+    rest = _after(columns[1:], place[1:], descending)
+    return and_(column <= value if descending else column >= value, or_(past, and_(column == value, rest)))

@@ -1,0 +1,117 @@
+"""How many leads a listing has: from the counts that the writer keeps, else from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, func, literal, select
+
+from admin_service.lead_filters import EARLIEST, LATEST, LeadFilter
+from admin_service.lead_order import Order
+from shared.models import lead_counts, leads
+
+COUNTED = 10_000  # so many rows are counted at most
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many leads match; if not `is_exact`, there are more."""
+
+    number: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a filter's time. `lead_counts` has it in buckets of `grain`; without one its rows must be
+    counted, and it is shorter than two hours."""
+
+    grain: str | None
+    begin: datetime
+    end: datetime
+
+
+def total_of(connection: Connection, wanted: LeadFilter, order: Order) -> Total:
+    """The number of leads that match: exact, from a few buckets, for clients, statuses, test and whole hours;
+    with other conditions counted as far as COUNTED."""
+    if not wanted.is_counted:
+        return capped(rows_up_to(connection, wanted, order, COUNTED + 1))
+    if (wanted.begin, wanted.end) == (EARLIEST, LATEST):
+        number = _sum(connection, wanted.of_counts("all"))
+        return Total(number - _too_new(connection, wanted, order), True)
+    stretches = list(stretches_of(wanted.begin, wanted.end))
+    counted = [stretch for stretch in stretches if stretch.grain is not None]
+    number = sum(_sum(connection, _in_buckets(wanted, stretch)) for stretch in counted)
+    if len(counted) == len(stretches):
+        return Total(number - _too_new(connection, wanted, order), True)
+    for stretch in stretches:
+        if stretch.grain is None and number <= COUNTED:
+            edge = replace(wanted, begin=stretch.begin, end=stretch.end, stored_before=None)
+            number += rows_up_to(connection, edge, Order("createdAt", False), COUNTED + 1)
+    if number <= COUNTED:
+        number -= _too_new(connection, wanted, order)
+    return capped(number)
+
+
+def capped(number: int) -> Total:
+    """A total of rows that were counted no further than COUNTED + 1."""
+    return Total(min(number, COUNTED), number <= COUNTED)
+
+
+def rows_up_to(connection: Connection, wanted: LeadFilter, order: Order, limit: int) -> int:
+    """How many leads match, by counting them, `limit` at most."""
+    some = select(literal(1)).select_from(leads).where(*wanted.of_leads()).limit(limit)
+    some = some.with_hint(leads, f"FORCE INDEX ({order.index(wanted)})", "mysql")
+    return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
+
+
+def stretches_of(begin: datetime, end: datetime) -> Iterator[Stretch]:
+    """The time from `begin` to `end` in as few buckets as it takes, in order."""
+    first_hour, last_hour = _up_to(begin, HOUR), _down_to(end, HOUR)
+    if first_hour > last_hour:
+        yield Stretch(None, begin, end)
+        return
+    first_day, last_day = _up_to(first_hour, DAY), _down_to(last_hour, DAY)
+    if first_day > last_day:
+        first_day = last_day = last_hour
+    for grain, since, until in (
+        (None, begin, first_hour),
+        ("hour", first_hour, first_day),
+        ("day", first_day, last_day),
+        ("hour", last_day, last_hour),
+        (None, last_hour, end),
+    ):
+        if since < until:
+            yield Stretch(grain, since, until)
+
+
+def _in_buckets(wanted: LeadFilter, stretch: Stretch) -> list[ColumnElement[bool]]:
+    bucket = lead_counts.c.bucket
+    return [*wanted.of_counts(stretch.grain or ""), bucket >= stretch.begin, bucket < stretch.end]
+
+
+def _sum(connection: Connection, conditions: list[ColumnElement[bool]]) -> int:
+    total = func.coalesce(func.sum(lead_counts.c.leads), 0)
+    return int(connection.scalar(select(total).where(*conditions)) or 0)
+
+
+def _too_new(connection: Connection, wanted: LeadFilter, order: Order) -> int:
+    """How many leads are counted already but not listed yet: the feed stays some seconds behind."""
+    if wanted.stored_before is None:
+        return 0
+    too_new = leads.c.stored_at >= wanted.stored_before
+    conditions = [*replace(wanted, stored_before=None).of_leads(), too_new]
+    statement = select(func.count()).select_from(leads).where(*conditions)
+    statement = statement.with_hint(leads, f"FORCE INDEX ({order.index(wanted)})", "mysql")
+    return connection.scalar(statement) or 0
+
+
+def _down_to(moment: datetime, step: timedelta) -> datetime:
+    return moment - (moment - EARLIEST) % step
+
+
+def _up_to(moment: datetime, step: timedelta) -> datetime:
+    return moment + (EARLIEST - moment) % step
