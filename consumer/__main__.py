@@ -11,11 +11,12 @@ import time
 from types import FrameType
 
 from consumer.consumer import Consumer
+from consumer.log_writer import LogWriter
 from consumer.writer import Writer
 from shared.database import open_database
 from shared.messages import NewerSchema
 from shared.observability import start_logging
-from shared.queues import open_consumer
+from shared.queues import open_consumer, open_log_consumer
 from shared.settings import read_settings
 
 NEWER_SCHEMA_STATUS = 3
@@ -30,8 +31,9 @@ def main() -> int:
     """
     settings = read_settings()
     start_logging(settings, "consumer")
-    writer = Writer(open_database(settings.leads_database_url))
-    consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
+    database = open_database(settings.leads_database_url)
+    consumer = Consumer(lambda: open_consumer(settings), Writer(database), time.sleep)
+    log_writer = LogWriter(lambda: open_log_consumer(settings), database)
     signals = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -47,11 +49,14 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
+    log_writer.start()
     try:
         consumer.run()
     except NewerSchema as error:
         logging.getLogger("leadgate.consumer").error("a message has %s: start a newer one", error)
         return NEWER_SCHEMA_STATUS
+    finally:
+        log_writer.stop()
     return 0
 
 

@@ -14,11 +14,11 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import Connection, Engine, func, insert, literal, select, text, update
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
+from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.quarantine import quarantine_lead, quarantine_message
 from shared.columns import sort_key
-from shared.database import upsert, writing
+from shared.database import blames_the_data, in_short, upsert, writing
 from shared.messages import Batch, Lead
 from shared.models import lead_batches, lead_counts, lead_producers, leads, quarantined_leads
 from shared.queues import Delivery
@@ -82,7 +82,7 @@ class Writer:
             with self._reading.connect() as connection:
                 connection.execute(text("SELECT 1"))
         except SQLAlchemyError as error:
-            raise NotWritten(_in_short(error)) from error
+            raise NotWritten(in_short(error)) from error
 
     def write(
         self, batches: Sequence[tuple[Batch, int]], broken: Sequence[tuple[Delivery, str]] = ()
@@ -95,7 +95,7 @@ class Writer:
             with self._engine.begin() as connection:
                 self._write(connection, batches, broken)
         except SQLAlchemyError as error:
-            raise NotWritten(_in_short(error)) from error
+            raise NotWritten(in_short(error)) from error
 
     def _write(
         self,
@@ -162,20 +162,13 @@ def _insert_or_bisect(connection: Connection, places: list[_Place]) -> list[tupl
         with connection.begin_nested():
             connection.execute(insert(leads), [place.row for place in places])
     except SQLAlchemyError as error:
-        if not _blames_the_data(error):
+        if not blames_the_data(error):
             raise
         if len(places) == 1:
-            return [(places[0], _in_short(error))]
+            return [(places[0], in_short(error))]
         middle = len(places) // 2
         return _insert_or_bisect(connection, places[:middle]) + _insert_or_bisect(connection, places[middle:])
     return [(place, None) for place in places]
-
-
-def _blames_the_data(error: SQLAlchemyError) -> bool:
-    """Whether the same row would be refused again; of any other error that is not known, so it is not."""
-    if isinstance(error, DBAPIError):
-        return isinstance(error, DataError | IntegrityError)
-    return isinstance(error, StatementError)  # a value that the driver cannot send
 
 
 def _without_receipt(connection: Connection, batches: Sequence[tuple[Batch, int]]) -> list[_Receipt]:
@@ -310,9 +303,3 @@ def _count_rows(counts: Counter[tuple[int, bool, str, datetime.datetime]]) -> li
             buckets[client_id, test, status, grain, bucket] += number
     names = ("client_id", "test", "status", "grain", "bucket")
     return [dict(zip(names, key, strict=True)) | {"leads": buckets[key]} for key in sorted(buckets)]
-
-
-def _in_short(error: Exception) -> str:
-    """The first line of what the driver says: the rest is the statement with the leads' data in it."""
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -9,12 +9,13 @@ from flask import Flask
 from ingest_service import leads
 from ingest_service.publisher import Publisher
 from shared.api_docs import publish_api
+from shared.api_log import ApiLog
 from shared.database import open_database
 from shared.identity import Identity
 from shared.keys import KeyRing
 from shared.offload import one_thread
 from shared.passwords import Passwords
-from shared.queues import Producer, open_producer
+from shared.queues import Producer, open_log_producer, open_producer
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.web_service import web_service
@@ -26,6 +27,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     producer: Producer | None = None,
+    log_producer: Producer | None = None,
     identity: Identity | None = None,
     keys: KeyRing | None = None,
     passwords: Passwords | None = None,
@@ -40,6 +42,8 @@ def create_app(
     identity = identity or Identity(open_database(settings.leads_database_url, one_thread()))
     publisher = Publisher(producer, producer_id)
 
+    api_log = ApiLog(log_producer or open_log_producer(settings, one_thread()), settings.api_log)
+
     def fault() -> str | None:
         if not publisher.is_ready():
             return "the queue cannot be reached"
@@ -47,9 +51,9 @@ def create_app(
             return "the users could not be read from the database yet"
         return None
 
-    app = web_service(__name__, settings, identity, fault, keys=keys, passwords=passwords)
+    app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
     publish_api(app, "/api", "Leadgate ingest", API)
-    runs_beside(app, identity, publisher)
+    runs_beside(app, api_log, identity, publisher)  # leads are published first at a stop
     return app

@@ -78,7 +78,7 @@ class Access:
         return token
 
     def caller(self) -> User:
-        """The user who sends the current request, counted against that user's limit.
+        """The user who sends the current request, also in `g.user`, counted against that user's limit.
 
         Raises ApiError 401 or 403 (contract, section 3), and 429; who is not known is counted by address.
         """
@@ -87,6 +87,7 @@ class Access:
         except ApiError:
             self.limits.count(f"address:{caller_address()}")
             raise
+        g.user = user
         self.limits.count(f"user:{user.id}", user.rate_limit_per_minute)
         return user
 
@@ -149,7 +150,6 @@ def signed_in(role: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
             user = access.caller()
             if not user.may(role):
                 raise ApiError(403, "Access denied")
-            g.user = user
             return view(*args, **kwargs)
 
         guarded.access_rule = role  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from shared.errors import ApiError
@@ -35,6 +35,7 @@ def _body() -> bytes:
         raise
     except Exception as error:  # each server has its own for a client that breaks off or sends bad chunks
         raise ApiError(400, f"The body cannot be read: {error}") from None
+    g.body = body  # for the log of exchanges
     # Without Content-Length werkzeug cuts a body off at the limit and says nothing: see whether more comes.
     may_be_cut_off = len(body) == request.max_content_length and request.content_length is None
     if may_be_cut_off and request.environ["wsgi.input"].read(1):

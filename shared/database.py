@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, Table, create_engine, event, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, make_url
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
 
 from shared.offload import Offload, run_here
 from shared.reading import limit_reads_of_mysql, limit_reads_of_sqlite
@@ -116,6 +117,33 @@ def upsert(
     """
     for some in _in_statements(rows):
         _upsert(connection, table, some, add, greatest, replace)
+
+
+def insert_missing(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts `rows`, all of the same columns; those whose primary key is there already stay as they are.
+
+    `rows` must be sorted by primary key. Cheaper than `upsert`: the statement is the same for any number.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "sqlite":
+        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), rows)
+    else:
+        key = next(iter(table.primary_key.columns))
+        connection.execute(mysql.insert(table).on_duplicate_key_update({key.name: key}), rows)
+
+
+def blames_the_data(error: SQLAlchemyError) -> bool:
+    """Whether the same row would be refused again; of any other error that is not known, so it is not."""
+    if isinstance(error, DBAPIError):
+        return isinstance(error, DataError | IntegrityError)
+    return isinstance(error, StatementError)  # a value that the driver cannot send
+
+
+def in_short(error: Exception) -> str:
+    """The first line of what the driver says: the rest is the statement with people's data in it."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]
 
 
 def _in_statements(rows: Sequence[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:

@@ -1,4 +1,5 @@
-"""The tables. Seed names for `leads`, `app_users`, `app_user_api_keys`; the rest are ours.
+"""The tables. Seed names for `leads`, `app_users`, `app_user_api_keys`, `api_request_logs`,
+`api_response_logs`; the rest are ours.
 
 Monthly partitions of `leads` on MySQL are the migrations' work: nothing here depends on them.
 """
@@ -242,5 +243,39 @@ identity_version = Table(
     # One row; every transaction that changes users or keys adds one to it.
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("version", BigInteger, nullable=False),
+    **_mysql,
+)
+
+api_request_logs = Table(
+    "api_request_logs",
+    metadata,
+    # The id is the exchange's own, because clients use request ids again. In order of time, so that old
+    # exchanges go from one end.
+    Column("received_at", UtcTime, primary_key=True),
+    Column("id", LeadId, primary_key=True),
+    Column("request_id", exact_text(64), nullable=False),
+    Column("method", String(16), nullable=False),
+    Column("endpoint", exact_text(255), nullable=False),
+    Column("query", Text),
+    Column("payload", Text),  # null: no body, or the service has not read it
+    Column("client_id", BigInteger),
+    Column("address", String(64), nullable=False),
+    Column("user_agent", exact_text(255)),
+    Index("ix_api_request_logs_request", "request_id", "received_at", "id"),
+    Index("ix_api_request_logs_client", "client_id", "received_at", "id"),
+    Index("ix_api_request_logs_endpoint", "endpoint", "received_at", "id"),
+    **_mysql,
+)
+
+api_response_logs = Table(
+    "api_response_logs",
+    metadata,
+    # Of the exchange with the same key in `api_request_logs`.
+    Column("received_at", UtcTime, primary_key=True),
+    Column("id", LeadId, primary_key=True),
+    Column("status", Integer, nullable=False),
+    Column("body", Text),
+    Column("duration_us", BigInteger, nullable=False),
+    Index("ix_api_response_logs_status", "status", "received_at", "id"),
     **_mysql,
 )

@@ -155,6 +155,13 @@ class Settings:
         "origins such as https://app.example.com, separated by commas",
         "whose pages may call both services from a browser; not set: none",
     )
+    api_log: str = _variable(
+        "API_LOG",
+        "full",
+        _one_of("full", "errors", "off"),
+        "full, errors or off",
+        "which API exchanges are logged in the database; errors: those with a status from 400 on",
+    )
     log_level: str = _variable(
         "LOG_LEVEL",
         "info",

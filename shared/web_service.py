@@ -9,6 +9,7 @@ from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from shared.access import Access
+from shared.api_log import ApiLog
 from shared.errors import init_errors
 from shared.health import health_blueprint
 from shared.identity import Identity
@@ -40,6 +41,7 @@ def web_service(
     settings: Settings,
     identity: Identity,
     fault: Callable[[], str | None],
+    api_log: ApiLog,
     *,
     keys: KeyRing | None = None,
     passwords: Passwords | None = None,
@@ -55,6 +57,7 @@ def web_service(
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.trusted_proxies)  # type: ignore[method-assign]
     if settings.cors_origins:
         CORS(app, origins=list(settings.cors_origins), expose_headers=EXPOSED_HEADERS, max_age=3600)
+    api_log.init_app(app)
     init_request_ids(app)
     init_errors(app)
     limits = Limits(app, settings.rate_limit_per_minute, settings.redis_url)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, insert
 from admin_service.user_records import create_user
 from consumer.writer import Writer
 from shared.database import writing
+from shared.exchanges import Exchange, encode_exchange, encode_exchanges
 from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
 from shared.models import app_user_api_keys
@@ -93,6 +94,32 @@ def make_writer(engine: Engine, now: Clock = utc_now) -> Writer:
 def message(batch: Batch) -> bytes:
     """The batch as it goes over the queue."""
     return encode_batch(batch.header, [encode_lead(lead) for lead in batch.leads])
+
+
+def make_exchange(**changes: Any) -> Exchange:
+    """A request and its response, received a microsecond after the one made before."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "id": uuid4(),
+        "received_at": NOON + timedelta(microseconds=number),
+        "request_id": f"request-{number}",
+        "method": "POST",
+        "endpoint": "/api/leads",
+        "query": None,
+        "payload": '{"firstName":"Zoë"}',
+        "client_id": 1,
+        "address": "192.0.2.1",
+        "user_agent": "curl/8",
+        "status": 200,
+        "body": '{"status":"success"}',
+        "duration_us": 1234,
+    }
+    return Exchange(**values | changes)
+
+
+def exchange_message(*exchanges: Exchange) -> bytes:
+    """The exchanges as they go over the queue."""
+    return encode_exchanges([encode_exchange(exchange) for exchange in exchanges])
 
 
 def make_user(

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Protocol
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from shared.offload import Offload, run_here
 from shared.settings import Settings
 
 LEADS = "leads"
+DEPTH_SECONDS = 2.0
+API_LOGS = "api-logs"  # a queue of their own, so that logs never delay leads
+API_LOGS_PREFETCH = 20  # messages of up to 1 MiB
+API_LOGS_POLL_SECONDS = 0.1
+API_LOGS_FILE_BYTES = 64 * 1024 * 1024
 
 
 class NotConfirmed(Exception):
@@ -41,6 +46,17 @@ class Delivery:
     body: bytes
     attempts: int
     tag: object
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait in the queue, and how many lie where those go that no consumer could take.
+
+    Whether a message that a consumer holds still counts as waiting depends on the transport.
+    """
+
+    waiting: int
+    dead: int
 
 
 class Producer(Protocol):
@@ -103,3 +119,39 @@ def open_consumer(settings: Settings) -> Consumer:
     from shared.queues.sqlite import SqliteConsumer
 
     return SqliteConsumer(settings.queues_path / LEADS)
+
+
+def depth_of_queue(settings: Settings, offload: Offload = run_here) -> Depth:
+    """How full the leads queue is that `settings` ask for.
+
+    Raises QueueUnavailable if that cannot be learned, after about DEPTH_SECONDS at the latest.
+    """
+    if settings.amqp_url:
+        from shared.queues.rabbitmq_depth import rabbit_depth
+
+        return rabbit_depth(settings.amqp_url, LEADS, DEPTH_SECONDS)
+    from shared.queues.sqlite_depth import sqlite_depth
+
+    return offload(sqlite_depth, settings.queues_path / LEADS, DEPTH_SECONDS)
+
+
+def open_log_producer(settings: Settings, offload: Offload = run_here) -> Producer:
+    """The producer for the queue of API logs, not yet started. That queue is bounded, and not fsynced."""
+    if settings.amqp_url:
+        from shared.queues.rabbitmq import RabbitProducer
+
+        return RabbitProducer(settings.amqp_url, API_LOGS)
+    from shared.queues.sqlite import SqliteProducer
+
+    return SqliteProducer(settings.queues_path / API_LOGS, uuid4(), offload, max_bytes=API_LOGS_FILE_BYTES)
+
+
+def open_log_consumer(settings: Settings) -> Consumer:
+    """A consumer of the queue of API logs. Raises QueueUnavailable if it cannot be opened."""
+    if settings.amqp_url:
+        from shared.queues.rabbitmq import RabbitConsumer
+
+        return RabbitConsumer(settings.amqp_url, API_LOGS, prefetch=API_LOGS_PREFETCH)
+    from shared.queues.sqlite import SqliteConsumer
+
+    return SqliteConsumer(settings.queues_path / API_LOGS, poll_seconds=API_LOGS_POLL_SECONDS)

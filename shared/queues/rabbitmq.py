@@ -208,24 +208,24 @@ class RabbitProducer:
 
 
 class RabbitConsumer:
-    """Takes messages as they come, up to PREFETCH_MESSAGES unacknowledged and about BUFFER_BYTES unread."""
+    """Takes messages as they come, up to `prefetch` unacknowledged and about BUFFER_BYTES unread."""
 
-    def __init__(self, url: str, queue: str) -> None:
+    def __init__(self, url: str, queue: str, prefetch: int = PREFETCH_MESSAGES) -> None:
         self._ready: deque[Delivery] = deque()
         self._outstanding: deque[int] = deque()  # delivery tags handed out and not yet settled, in order
         with translated():
             self._connection = pika.BlockingConnection(parameters(url))
             try:
-                self._channel = self._consume(queue)
+                self._channel = self._consume(queue, prefetch)
             except BaseException:
                 self.close()
                 raise
 
-    def _consume(self, queue: str) -> BlockingChannel:
+    def _consume(self, queue: str, prefetch: int) -> BlockingChannel:
         channel = self._connection.channel()
         for declaration in topology(queue):
             channel.queue_declare(**declaration)
-        channel.basic_qos(prefetch_count=PREFETCH_MESSAGES)
+        channel.basic_qos(prefetch_count=prefetch)
         channel.basic_consume(queue, self._on_message)
         return channel
 

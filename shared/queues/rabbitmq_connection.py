@@ -7,15 +7,20 @@ from typing import Any
 import pika
 import pika.exceptions
 
-from shared.queues import QueueUnavailable
+from shared.queues import API_LOGS, QueueUnavailable
 
 HEARTBEAT_SECONDS = 30
 CONNECT_SECONDS = 3
 DELIVERY_LIMIT = 200
+API_LOGS_BYTES = 256 * 1024 * 1024
 
 
 def topology(queue: str) -> list[dict[str, Any]]:
     """The queues that belong to `queue`, as arguments of queue_declare: where its dead go, and itself."""
+    if queue == API_LOGS:
+        # Not replicated and bounded, the oldest give way: a log may be lost, and must fill no disk.
+        bounds = {"x-max-length-bytes": API_LOGS_BYTES, "x-overflow": "drop-head"}
+        return [{"queue": queue, "durable": True, "arguments": {"x-queue-type": "classic"} | bounds}]
     dead = f"{queue}.dead"
     return [
         {"queue": dead, "durable": True, "arguments": {"x-queue-type": "quorum"}},

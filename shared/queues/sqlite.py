@@ -26,6 +26,7 @@ from shared.write_ahead import use_write_ahead_log
 
 SUFFIX = ".queue"
 BUSY_SECONDS = 4.0
+PAGE_BYTES = 4096  # SQLite's own default
 POLL_SECONDS = 0.01
 CLAIM_SECONDS = 0.2
 TAKE_MESSAGES = 500
@@ -63,13 +64,19 @@ def _beside(path: Path, owner: str) -> Path:
 
 
 class SqliteProducer:
-    """Appends messages to this producer's own file, each fsynced before `publish` returns."""
+    """Appends messages to this producer's own file, each fsynced before `publish` returns.
+
+    With `max_bytes` the file takes no more than that until it is drained, and its messages are not fsynced.
+    """
 
     durability = "embedded"
 
-    def __init__(self, folder: Path, producer_id: UUID, offload: Offload = run_here) -> None:
+    def __init__(
+        self, folder: Path, producer_id: UUID, offload: Offload = run_here, max_bytes: int | None = None
+    ) -> None:
         self._path = folder / f"{producer_id}{SUFFIX}"
         self._offload = offload
+        self._max_bytes = max_bytes
         self._connection: sqlite3.Connection | None = None
         self._owned: IO[bytes] | None = None
 
@@ -93,8 +100,10 @@ class SqliteProducer:
         self._owned = _lock(_beside(self._path, "producer"))
         if self._owned is None:
             raise NotConfirmed(f"the queue file {self._path.name} belongs to another process")
-        connection = _connect(self._path, "FULL")
+        connection = _connect(self._path, "FULL" if self._max_bytes is None else "NORMAL")
         connection.execute(_SCHEMA)
+        if self._max_bytes is not None:
+            connection.execute(f"PRAGMA max_page_count = {self._max_bytes // PAGE_BYTES}")
         # SQLite syncs the folder for its journals; for the new database file we do.
         folder = os.open(self._path.parent, os.O_RDONLY)
         os.fsync(folder)
@@ -155,7 +164,7 @@ class SqliteConsumer:
     """Drains every file of the folder that no other consumer drains.
 
     A removal is not fsynced: after a power cut a message may come again, which its receipt then shows.
-    `now` counts seconds from anywhere; `sleep` takes seconds.
+    `now` counts seconds from anywhere; `sleep` takes seconds; `poll_seconds` lie between two looks.
     """
 
     def __init__(
@@ -163,8 +172,10 @@ class SqliteConsumer:
         folder: Path,
         now: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self._folder = folder
+        self._poll_seconds = poll_seconds
         self._now = now
         self._sleep = sleep
         self._files: dict[Path, _QueueFile] = {}
@@ -184,7 +195,7 @@ class SqliteConsumer:
             if not self._ready:
                 if self._now() >= deadline:
                     return None
-                self._sleep(POLL_SECONDS)
+                self._sleep(self._poll_seconds)
         return self._ready.popleft()
 
     def acknowledge(self, deliveries: list[Delivery]) -> None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pika
 
-from shared.queues import LEADS, Consumer, Delivery, Producer, open_consumer, open_producer
+from shared.queues import API_LOGS, LEADS, Consumer, Delivery, Producer, open_consumer, open_producer
 from shared.settings import Settings
 from tests.proxy import Proxy
 from tests.waiting import wait_until
@@ -92,6 +92,7 @@ class RabbitTransport:
     def delete(self) -> None:
         """Leaves no queue in the virtual host."""
         with self.channel() as channel:
+            channel.queue_delete(API_LOGS)
             channel.queue_delete(LEADS)
             channel.queue_delete(f"{LEADS}.dead")
 
