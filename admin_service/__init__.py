@@ -6,7 +6,7 @@ from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service import access_tokens, leads, users
+from admin_service import access_tokens, leads, logs, users
 from admin_service.commands import init_commands
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -55,7 +55,7 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.engine"] = database
     app.extensions["leadgate.passwords"] = passwords
-    for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint):
+    for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint, logs.blueprint):
         app.register_blueprint(blueprint)
     publish_api(app, "/admin/api", "Leadgate admin", API)
     runs_beside(app, api_log, identity)
