@@ -5,7 +5,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit keys check
+.PHONY: help run demo test test-unit keys reconcile check
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -24,6 +24,9 @@ test-unit: ## run the tests that need no server; ARGS as for test
 
 keys: ## make a key that signs JWTs if there is none
 	@$(PYTHON) deploy/local.py keys
+
+reconcile: ## compare what was accepted with what was settled; fails if anything is missing
+	@$(PYTHON) deploy/local.py reconcile
 
 check: ## check formatting, lint and types
 	@$(PYTHON) deploy/local.py check

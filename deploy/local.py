@@ -64,11 +64,19 @@ def check(arguments: "list[str]") -> int:
 
 
 def keys(arguments: "list[str]") -> int:
+    return admin_command("rotate-jwt-keys", "--if-missing")
+
+
+def reconcile(arguments: "list[str]") -> int:
+    return admin_command("reconcile")
+
+
+def admin_command(*words: str) -> int:
+    """Run a command of the admin service in our own environment; its exit status."""
     from deploy.virtual_environment import RUNTIME_LOCK
 
     flask = python_with(RUNTIME_LOCK).with_name("flask")
-    command = [str(flask), "--app", "admin_service", "rotate-jwt-keys", "--if-missing"]
-    return subprocess.run(command, cwd=str(ROOT)).returncode
+    return subprocess.run([str(flask), "--app", "admin_service", *words], cwd=str(ROOT)).returncode
 
 
 TARGETS = {
@@ -78,6 +86,7 @@ TARGETS = {
     "test": (test, "run all tests; what follows `--` goes to pytest"),
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
     "keys": (keys, "make a key that signs JWTs if there is none"),
+    "reconcile": (reconcile, "compare what was accepted with what was settled; fails if anything is missing"),
     "check": (check, "check formatting, lint and types"),
 }
 TAKE_ARGUMENTS = ("test", "test-unit")

@@ -106,7 +106,8 @@ def test_what_starts_before_there_is_an_environment_needs_the_standard_library_o
 
 def test_pika_is_known_to_the_modules_of_rabbitmq_alone() -> None:
     knowing = [module for module in PRODUCT if "pika" in packages_of(module)]
-    assert knowing == ["shared/queues/rabbitmq.py", "shared/queues/rabbitmq_connection.py"]
+    of_rabbitmq = ["rabbitmq.py", "rabbitmq_connection.py", "rabbitmq_depth.py"]
+    assert knowing == [f"shared/queues/{name}" for name in of_rabbitmq]
 
 
 def test_pymysql_is_known_to_no_module() -> None:
