@@ -43,6 +43,10 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-AUTH-Token", "description": "From an admin."},
 }
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
+    "If-None-Match": {
+        "description": "ETags; if the answer has one of them still, it is 304 without a body.",
+        "schema": {"type": "string"},
+    },
     "X-Request-ID": {
         "description": "Kept if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else the request gets a new one.",
         "schema": {"type": "string"},

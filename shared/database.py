@@ -23,10 +23,11 @@ STATEMENT_ROWS = 500
 STATEMENT_BYTES = 1024 * 1024
 
 
-def open_database(url: str, offload: Offload = run_here) -> Engine:
+def open_database(url: str, offload: Offload = run_here, *, patience: int = READ_TIMEOUT_SECONDS) -> Engine:
     """An engine for `url`; connects when first used.
 
-    `offload` runs the calls into SQLite (MySQL's are sockets, which gevent makes cooperative by itself).
+    `offload` runs the calls into SQLite (MySQL's are sockets, which gevent makes cooperative by itself). A
+    server that has said nothing for `patience` seconds is given up.
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url, offload)
@@ -37,10 +38,11 @@ def open_database(url: str, offload: Offload = run_here) -> Engine:
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=1800,
+        pool_timeout=patience,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": READ_TIMEOUT_SECONDS,
-            "write_timeout": READ_TIMEOUT_SECONDS,
+            "read_timeout": patience,
+            "write_timeout": patience,
             # Strict whatever the server's default: text is never cut, a bad value is an error.
             "init_command": "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
         },
