@@ -128,7 +128,11 @@ def error(code: int) -> JsonSchema:
 
 def seed_error(code: int) -> JsonSchema:
     """The error in the words of the first seed, on its routes."""
-    return _error(code, "error" if code == 429 else seed_word(code), ERRORS[code][1])
+    schema = _error(code, "error" if code == 429 else seed_word(code), ERRORS[code][1])
+    if code == 404:
+        # What cannot be the id of anything names no route, and that is the caller's mistake.
+        schema["properties"]["status"] = one_of(seed_word(404), seed_word(400))
+    return schema
 
 
 def _error(code: int, status: str, message: str) -> JsonSchema:
