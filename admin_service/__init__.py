@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service import access_tokens, leads, users
+from admin_service import access_tokens, leads, reconciliation, users
 from admin_service.commands import init_commands
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -16,9 +19,10 @@ from shared.keys import KeyRing
 from shared.models import identity_version
 from shared.offload import one_thread
 from shared.passwords import Passwords
-from shared.queues import Producer, open_log_producer
+from shared.queues import Depth, Producer, depth_of_queue, open_log_producer
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
+from shared.times import Clock, utc_now
 from shared.web_service import web_service
 
 API = "Reads leads back and manages who may sign in. Leads are posted to the ingest service, `/api/docs`."
@@ -32,6 +36,8 @@ def create_app(
     identity: Identity | None = None,
     keys: KeyRing | None = None,
     passwords: Passwords | None = None,
+    ask_depth: Callable[[], Depth] | None = None,
+    now: Clock = utc_now,
 ) -> Flask:
     """The composition root. What is not given is built from `settings`, those from the environment.
 
@@ -55,7 +61,14 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.engine"] = database
     app.extensions["leadgate.passwords"] = passwords
-    for blueprint in (leads.blueprint, users.blueprint, access_tokens.blueprint):
+    app.extensions["leadgate.depth"] = ask_depth or partial(depth_of_queue, settings, one_thread())
+    app.extensions["leadgate.now"] = now
+    for blueprint in (
+        leads.blueprint,
+        users.blueprint,
+        access_tokens.blueprint,
+        reconciliation.blueprint,
+    ):
         app.register_blueprint(blueprint)
     publish_api(app, "/admin/api", "Leadgate admin", API)
     runs_beside(app, api_log, identity)

@@ -23,7 +23,15 @@ OURS = (*PACKAGES, "deploy", "tests")
 # What `make` starts before there is a virtual environment: Python's own library and each other, no more.
 SUPERVISORS = {
     f"deploy/{name}.py"
-    for name in ("local", "local_system", "supervisor", "child_process", "virtual_environment")
+    for name in (
+        "caches",
+        "child_process",
+        "load",
+        "local",
+        "local_system",
+        "supervisor",
+        "virtual_environment",
+    )
 }
 MAX_LINES = 320
 
@@ -106,7 +114,8 @@ def test_what_starts_before_there_is_an_environment_needs_the_standard_library_o
 
 def test_pika_is_known_to_the_modules_of_rabbitmq_alone() -> None:
     knowing = [module for module in PRODUCT if "pika" in packages_of(module)]
-    assert knowing == ["shared/queues/rabbitmq.py", "shared/queues/rabbitmq_connection.py"]
+    of_rabbitmq = ["rabbitmq.py", "rabbitmq_connection.py", "rabbitmq_depth.py"]
+    assert knowing == [f"shared/queues/{name}" for name in of_rabbitmq]
 
 
 def test_pymysql_is_known_to_no_module() -> None:

@@ -62,6 +62,13 @@ def init_commands(app: Flask) -> None:
     from admin_service.commands.accounts import create_client_apikey_command, create_user_command
     from admin_service.commands.db import db_commands
     from admin_service.commands.jwt_keys import rotate_jwt_keys_command
+    from admin_service.commands.reconcile import reconcile_command
 
-    for command in (create_user_command, create_client_apikey_command, rotate_jwt_keys_command, db_commands):
+    for command in (
+        create_user_command,
+        create_client_apikey_command,
+        rotate_jwt_keys_command,
+        reconcile_command,
+        db_commands,
+    ):
         app.cli.add_command(command)

@@ -14,6 +14,7 @@ from shared.offload import Offload, run_here
 from shared.settings import Settings
 
 LEADS = "leads"
+DEPTH_SECONDS = 2.0
 API_LOGS = "api-logs"  # a queue of their own, so that logs never delay leads
 API_LOGS_PREFETCH = 20  # messages of up to 1 MiB
 API_LOGS_POLL_SECONDS = 0.1
@@ -45,6 +46,17 @@ class Delivery:
     body: bytes
     attempts: int
     tag: object
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How many messages wait in the queue, and how many lie where those go that no consumer could take.
+
+    Whether a message that a consumer holds still counts as waiting depends on the transport.
+    """
+
+    waiting: int
+    dead: int
 
 
 class Producer(Protocol):
@@ -107,6 +119,20 @@ def open_consumer(settings: Settings) -> Consumer:
     from shared.queues.sqlite import SqliteConsumer
 
     return SqliteConsumer(settings.queues_path / LEADS)
+
+
+def depth_of_queue(settings: Settings, offload: Offload = run_here) -> Depth:
+    """How full the leads queue is that `settings` ask for.
+
+    Raises QueueUnavailable if that cannot be learned, after about DEPTH_SECONDS at the latest.
+    """
+    if settings.amqp_url:
+        from shared.queues.rabbitmq_depth import rabbit_depth
+
+        return rabbit_depth(settings.amqp_url, LEADS, DEPTH_SECONDS)
+    from shared.queues.sqlite_depth import sqlite_depth
+
+    return offload(sqlite_depth, settings.queues_path / LEADS, DEPTH_SECONDS)
 
 
 def open_log_producer(settings: Settings, offload: Offload = run_here) -> Producer:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,8 +18,10 @@ import ingest_service
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT, Identity
 from shared.keys import KeyRing
 from shared.passwords import Passwords
+from shared.queues import Depth
 from shared.running import start, stop
 from shared.settings import Settings
+from shared.times import Clock, utc_now
 from tests.factories import PASSWORD, make_api_key, make_user
 from tests.fakes import FakeProducer
 from tests.waiting import wait_until
@@ -30,7 +32,14 @@ USERS = "/admin/api/user/"
 
 
 def new_app(
-    service: str, engine: Engine, keys: KeyRing, *, passwords: Passwords | None = None, **settings: Any
+    service: str,
+    engine: Engine,
+    keys: KeyRing,
+    *,
+    passwords: Passwords | None = None,
+    ask_depth: Callable[[], Depth] | None = None,
+    now: Clock = utc_now,
+    **settings: Any,
 ) -> Flask:
     """An instance of one of SERVICES, as another process has it; it looks for changes only if `running`."""
     identity = Identity(engine)
@@ -40,7 +49,13 @@ def new_app(
             Settings(**settings), producer=FakeProducer(), identity=identity, keys=keys, passwords=passwords
         )
     return admin_service.create_app(
-        Settings(**settings), engine=engine, identity=identity, keys=keys, passwords=passwords
+        Settings(**settings),
+        engine=engine,
+        identity=identity,
+        keys=keys,
+        passwords=passwords,
+        ask_depth=ask_depth,
+        now=now,
     )
 
 

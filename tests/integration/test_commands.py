@@ -22,6 +22,7 @@ COMMANDS = [
     ["create-user"],
     ["create-client-apikey"],
     ["rotate-jwt-keys"],
+    ["reconcile"],
     ["db"],
     ["db", "upgrade"],
 ]
