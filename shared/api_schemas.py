@@ -112,6 +112,7 @@ ERRORS = {
     404: ("There is no such thing.", "Not found"),
     409: ("It would contradict what is there.", "Conflict"),
     413: ("The body is too long.", "The data value transmitted exceeds the capacity limit."),
+    414: ("The URL is too long.", "Request Line is too large (8192 > 4094)"),
     415: ("The body is of another kind.", "The body must be JSON: Content-Type: application/json"),
     422: ("It belongs to somebody else already.", "Email already in use"),
     429: ("Too many requests; come back after `retry_after` seconds.", "Rate limit exceeded"),
