@@ -7,11 +7,13 @@ from typing import Any
 
 Json = dict[str, Any]
 
-# What a request leaves behind for those after it: a variable, and where it stands in the answer.
+# What a request leaves behind for those after it: a variable, and where it stands in the answer. A list that
+# is empty is asked for again.
 SAVED = {
     "post_lead": ("lead_id", "data.id"),
     "post_user": ("user_id", "data.id"),
     "post_access_token": ("token_id", "id"),
+    "list_logs": ("request_id", "data.items[0]?.requestId"),
 }
 # Words that say nothing to a validator, or are of a later draft than Postman's.
 SKIPPED = {"examples", "description", "format", "default", "title"}
@@ -36,6 +38,18 @@ if (pm.request.auth?.type !== "noauth" && !isGood) {
         pm.collectionVariables.set("tokenExpires", String(Date.now() + answer.json().expiresIn * 1000));
         pm.collectionVariables.set("tokenOf", user);
     });
+}
+"""
+
+SAVE = """
+const found = pm.response.json().PLACE;
+const tries = Number(pm.collectionVariables.get("tries") || 0);
+if (found === undefined && tries < 50) {
+    pm.collectionVariables.set("tries", String(tries + 1));
+    setTimeout(() => pm.execution.setNextRequest(pm.info.requestId), 200);
+} else {
+    pm.collectionVariables.set("tries", "0");
+    pm.environment.set("VARIABLE", found);
 }
 """
 
@@ -64,7 +78,7 @@ def check_script(words: Json, document: Json) -> str:
         ]
     if words["operationId"] in SAVED:
         variable, place = SAVED[words["operationId"]]
-        lines.append(f'pm.environment.set("{variable}", pm.response.json().{place});')
+        lines.append(SAVE.replace("PLACE", place).replace("VARIABLE", variable).strip())
     return "\n".join(lines)
 
 
