@@ -5,10 +5,10 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit keys reconcile check
+.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike keys reconcile check clear-cache
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 run: ## run the whole system in the foreground, on SQLite unless *_URL variables name servers
 	@$(PYTHON) deploy/local.py run
@@ -22,6 +22,17 @@ test: ## run all tests; ARGS="-k words" goes to pytest
 test-unit: ## run the tests that need no server; ARGS as for test
 	@$(PYTHON) deploy/local.py test-unit -- $(ARGS)
 
+load-test: ## put a steady load, a peak and a steady load on the running system, and judge it; DURATION=30s, WEB=1
+	@$(PYTHON) deploy/local.py load-test
+
+test-load: load-test ## the same as load-test
+
+load-test-sustained: ## the same with 1,000 leads a minute for 5 minutes
+	@$(PYTHON) deploy/local.py load-test-sustained
+
+load-test-spike: ## the same with 17, 30 and again 17 leads a second
+	@$(PYTHON) deploy/local.py load-test-spike
+
 keys: ## make a key that signs JWTs if there is none
 	@$(PYTHON) deploy/local.py keys
 
@@ -30,3 +41,6 @@ reconcile: ## compare what was accepted with what was settled; fails if anything
 
 check: ## check formatting, lint and types
 	@$(PYTHON) deploy/local.py check
+
+clear-cache: ## remove what tools and Python have kept to be faster; no data
+	@$(PYTHON) deploy/local.py clear-cache

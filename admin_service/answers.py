@@ -12,6 +12,7 @@ from shared.api_schemas import (
     UUID,
     JsonSchema,
     closed,
+    integer,
     list_of,
     nullable,
     one_of,
@@ -49,6 +50,40 @@ LEAD = closed(
 )
 LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
 ONE_LEAD = success_of(200, "Lead", LEAD)
+
+_EXCHANGED = {
+    "requestId": text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5"),
+    "receivedAt": TIME,
+    "method": text("POST"),
+    "endpoint": text("/api/leads"),
+    "query": nullable(text("dryRun=true")) | {"description": "What stood behind the `?`."},
+    "clientId": nullable(NUMBER_ID) | {"description": "The user; null where nobody was signed in."},
+    "address": text("192.0.2.7"),
+    "userAgent": nullable(text("curl/8.5.0")),
+}
+_ANSWERED = {
+    "status": integer(201, minimum=100),
+    "durationMs": {"type": "number", "minimum": 0, "examples": [2.417]},
+}
+_CONTENT = {
+    "type": ["object", "array", "string", "null"],
+    "description": "The body without credentials: JSON as it was, or text where it is none or was cut; "
+    "null where there was none, or the service has not read it.",
+    "examples": [{"email": "ada@example.com", "password": "[REDACTED]"}],
+}
+LOGS = success_of(200, "Logs", page_of(closed("LoggedExchange", {"id": UUID} | _EXCHANGED | _ANSWERED)))
+ONE_LOG = success_of(
+    200,
+    "Log",
+    closed(
+        "Exchange",
+        {
+            "id": UUID,
+            "request": closed(None, _EXCHANGED | {"payload": _CONTENT}),
+            "response": closed(None, _ANSWERED | {"body": _CONTENT}),
+        },
+    ),
+)
 
 TOKEN = closed(
     "AccessToken",

@@ -25,7 +25,7 @@ def refusal(version: "tuple[int, int]") -> "str | None":
 def show_help(arguments: "list[str]") -> int:
     print("python3 deploy/local.py TARGET, or make TARGET:\n")
     for name, (_, about) in TARGETS.items():
-        print(f"  {name:10} {about}")
+        print(f"  {name:20} {about}")
     return 0
 
 
@@ -79,15 +79,41 @@ def admin_command(*words: str) -> int:
     return subprocess.run([str(flask), "--app", "admin_service", *words], cwd=str(ROOT)).returncode
 
 
+def load_test(arguments: "list[str]") -> int:
+    return become_locust("complete")
+
+
+def load_test_sustained(arguments: "list[str]") -> int:
+    return become_locust("sustained")
+
+
+def load_test_spike(arguments: "list[str]") -> int:
+    return become_locust("spike")
+
+
+def clear_cache(arguments: "list[str]") -> int:
+    from deploy.caches import clear
+
+    return clear(ROOT)
+
+
 TARGETS = {
     "help": (show_help, "show this list"),
     "run": (run, "run the whole system in the foreground, on SQLite unless *_URL variables name servers"),
     "demo": (demo, "post a sample of leads to a system of its own and show what became of them"),
     "test": (test, "run all tests; what follows `--` goes to pytest"),
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
+    "load-test": (
+        load_test,
+        "put a steady load, a peak and a steady load on the running system, and judge it",
+    ),
+    "test-load": (load_test, "the same as load-test"),
+    "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
+    "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
     "keys": (keys, "make a key that signs JWTs if there is none"),
     "reconcile": (reconcile, "compare what was accepted with what was settled; fails if anything is missing"),
     "check": (check, "check formatting, lint and types"),
+    "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
 TAKE_ARGUMENTS = ("test", "test-unit")
 
@@ -109,6 +135,16 @@ def become_pytest(folder: str, arguments: "list[str]") -> int:
     named = any(word.startswith("tests") and (ROOT / word.split("::")[0]).exists() for word in arguments)
     os.chdir(str(ROOT))
     os.execv(python, [python, "-m", "pytest", *workers, *([] if named else [folder]), *arguments])  # noqa: S606
+
+
+def become_locust(profile: str) -> int:
+    """Turn this process into Locust with the load of that profile. Raises WrongDuration."""
+    from deploy.load import locust
+    from deploy.virtual_environment import DEV_LOCK
+
+    command = locust(python_with(DEV_LOCK), profile, os.environ)
+    os.chdir(str(ROOT))
+    os.execv(command[0], command)  # noqa: S606
 
 
 def stop_at_first_signal() -> None:
@@ -146,6 +182,7 @@ def perform(name: str, arguments: "list[str]") -> int:
     """Run one target; what it raises becomes a line and an exit status."""
     # Started as a file, Python looks for modules in deploy/; as the services, it must look in the root.
     sys.path[:] = [str(ROOT), *(entry for entry in sys.path if Path(entry).resolve() != ROOT / "deploy")]
+    from deploy.load import WrongDuration
     from deploy.local_system import PortRefused
     from deploy.virtual_environment import CannotPrepare
 
@@ -155,6 +192,9 @@ def perform(name: str, arguments: "list[str]") -> int:
     except CannotPrepare as error:
         print(error, file=sys.stderr)
         return error.status
+    except WrongDuration as error:
+        print(error, file=sys.stderr)
+        return WRONG_USE
     except PortRefused as error:
         print(error, file=sys.stderr)
         return 1

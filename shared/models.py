@@ -261,6 +261,7 @@ api_request_logs = Table(
     Column("client_id", BigInteger),
     Column("address", String(64), nullable=False),
     Column("user_agent", exact_text(255)),
+    Index("ix_api_request_logs_method", "method", "received_at", "id"),
     Index("ix_api_request_logs_request", "request_id", "received_at", "id"),
     Index("ix_api_request_logs_client", "client_id", "received_at", "id"),
     Index("ix_api_request_logs_endpoint", "endpoint", "received_at", "id"),

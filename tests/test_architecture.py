@@ -23,7 +23,15 @@ OURS = (*PACKAGES, "deploy", "tests")
 # What `make` starts before there is a virtual environment: Python's own library and each other, no more.
 SUPERVISORS = {
     f"deploy/{name}.py"
-    for name in ("local", "local_system", "supervisor", "child_process", "virtual_environment")
+    for name in (
+        "caches",
+        "child_process",
+        "load",
+        "local",
+        "local_system",
+        "supervisor",
+        "virtual_environment",
+    )
 }
 MAX_LINES = 320
 

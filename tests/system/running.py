@@ -90,12 +90,12 @@ class System:
             os.close(stdin)
         self._wait_until_ready()
 
-    def run_to_end(self, target: str = "run") -> Ended:
-        """Run a target that is expected to end by itself."""
+    def run_to_end(self, target: str = "run", **variables: str) -> Ended:
+        """Run a target that is expected to end by itself; `variables` are set beside the system's own."""
         completed = subprocess.run(
             self._command(target),
             cwd=ROOT,
-            env=self.environment,
+            env=self.environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

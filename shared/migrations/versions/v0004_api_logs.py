@@ -35,9 +35,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("received_at", "id", name="pk_api_request_logs"),
         **_MYSQL,
     )
-    for name in ("request", "client", "endpoint"):
-        column = name if name == "endpoint" else f"{name}_id"
-        op.create_index(f"ix_api_request_logs_{name}", "api_request_logs", [column, "received_at", "id"])
+    for name in ("method", "request_id", "client_id", "endpoint"):
+        index = f"ix_api_request_logs_{name.removesuffix('_id')}"
+        op.create_index(index, "api_request_logs", [name, "received_at", "id"])
     op.create_table(
         "api_response_logs",
         sa.Column("received_at", UtcTime(), nullable=False),

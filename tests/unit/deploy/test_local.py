@@ -18,7 +18,15 @@ import pytest
 from deploy import local, local_system, supervisor, virtual_environment
 
 ROOT = Path(local.__file__).parent.parent
-OURS = ("local.py", "local_system.py", "supervisor.py", "child_process.py", "virtual_environment.py")
+OURS = (
+    "caches.py",
+    "child_process.py",
+    "load.py",
+    "local.py",
+    "local_system.py",
+    "supervisor.py",
+    "virtual_environment.py",
+)
 
 # Each part leaves its process id, and its name once it is asked to stop.
 PART = """
