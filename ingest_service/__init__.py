@@ -8,6 +8,7 @@ from flask import Flask
 
 from ingest_service import leads
 from ingest_service.publisher import Publisher
+from ingest_service.stored_duplicates import stored_duplicates_of
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
@@ -53,6 +54,7 @@ def create_app(
 
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
+    app.extensions["leadgate.stored_duplicates"] = stored_duplicates_of(settings)
     app.register_blueprint(leads.blueprint)
     publish_api(app, "/api", "Leadgate ingest", API)
     runs_beside(app, api_log, identity, publisher)  # leads are published first at a stop

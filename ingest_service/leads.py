@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from ingest_service.answers import LEAD, LEAD_ACCEPTED, LEAD_SAVED, TRACKED_LEAD
 from ingest_service.publisher import Publisher
 from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, LeadFlags, read_lead
+from ingest_service.stored_duplicates import StoredDuplicates
 from shared.access import signed_in
 from shared.bodies import json_object
 from shared.errors import ApiError, answer, success
@@ -30,7 +31,7 @@ _flags = LeadFlags()
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
 @takes(body=LEAD_FORM.schema, example=LEAD, query=_flags)
-@answers(LEAD_ACCEPTED)
+@answers(LEAD_ACCEPTED, errors=(409,))
 def post_lead() -> Response:
     """Accepts one lead: 201 once it is durable.
 
@@ -52,7 +53,7 @@ def post_lead() -> Response:
 @blueprint.post("/api/tracking/")
 @signed_in(ROLE_API_CLIENT)
 @takes(body=TRACKING_FORM.schema, example=TRACKED_LEAD, query=_flags)
-@answers(LEAD_SAVED)
+@answers(LEAD_SAVED, errors=(409,))
 def post_tracked_lead() -> Response:
     """Accepts one lead as the first seed's clients send it, and answers as they expect.
 
@@ -71,7 +72,10 @@ def post_tracked_lead() -> Response:
 
 
 def _read(form: Form, strict: bool) -> tuple[Lead, list[str]]:
-    """The valid lead in the body of the current request, received now, and warnings."""
+    """The valid lead in the body of the current request, received now, and warnings.
+
+    Raises ApiError 409 for a duplicate of a stored lead, if those are to be refused.
+    """
     content, warnings = read_lead(json_object(), form, strict=strict)
     lead = Lead(
         id=uuid7(),
@@ -81,6 +85,9 @@ def _read(form: Form, strict: bool) -> tuple[Lead, list[str]]:
         content=content,
         traceparent=request.headers.get("traceparent"),
     )
+    stored: StoredDuplicates | None = current_app.extensions["leadgate.stored_duplicates"]
+    if stored is not None and stored.has_first_of(lead):
+        raise ApiError(409, "Duplicate lead detected")
     return lead, warnings
 
 
