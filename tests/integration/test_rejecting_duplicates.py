@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, event, insert
 
+from ingest_service.idempotency import hash_of_key
+from shared.database import writing
 from shared.keys import KeyRing
+from shared.models import idempotency_keys
 from shared.times import utc_now
-from tests.factories import EMAIL_HASH_KEY, lead_body, make_batch, make_lead, make_writer, tracking_body
+from tests.factories import EMAIL_HASH_KEY, NOON, lead_body, make_batch, make_lead, make_writer, tracking_body
 from tests.integration.calling import (
     Answer,
     Caller,
@@ -93,6 +98,37 @@ def test_a_dry_run_says_so_too(engine: Engine, partner: Person, caller: Caller) 
     assert caller.post("/api/tracking/?dryRun=true", tracking_body(email=EMAIL)).status_code == 409
 
 
+def test_of_a_batch_the_duplicates_alone_are_refused(
+    engine: Engine, partner: Person, ingest: Flask, caller: Caller
+) -> None:
+    store(engine, partner)
+    leads = [lead_body(), lead_body(email=EMAIL, clientReference="mine", utm="x"), lead_body()]
+    with reads_of(ingest) as reads:
+        answer = caller.post("/api/leads/batch", {"leads": leads})
+    assert answer.status_code == 207
+    assert (answer.json["data"]["accepted"], answer.json["data"]["rejected"]) == (2, 1)
+    assert answer.json["data"]["results"][1] == {
+        "index": 1,
+        "errors": {"email": ["Duplicate lead detected"]},
+        "clientReference": "mine",
+    }
+    assert len(reads) == 1
+    again = caller.post("/api/leads/batch", {"leads": leads[1:2]})
+    assert (again.status_code, again.json["message"]) == (400, "No lead is valid")
+
+
+def test_a_lead_that_is_sent_again_under_its_key_is_accepted_again(
+    engine: Engine, partner: Person, caller: Caller
+) -> None:
+    store(engine, partner)
+    with writing(engine).begin() as connection:
+        key = {"client_id": partner.id, "key_hash": hash_of_key("mine"), "content_hash": bytes(32)}
+        values = key | {"lead_id": uuid4(), "received_at": NOON}
+        connection.execute(insert(idempotency_keys).values(**values))
+    assert post(caller, idempotencyKey="mine").status_code == 201
+    assert is_duplicate(post(caller, idempotencyKey="another"))
+
+
 def test_a_lead_that_is_not_valid_is_told_so_first(engine: Engine, partner: Person, caller: Caller) -> None:
     store(engine, partner)
     assert is_error(post(caller, phone="x"), 400, "Validation failed")
@@ -128,14 +164,25 @@ def test_nothing_is_refused_where_it_is_not_asked_for(
         assert post(partner.calls(app)).status_code == 201
 
 
-def test_it_costs_one_read_a_lead(engine: Engine, partner: Person, ingest: Flask, caller: Caller) -> None:
-    own = ingest.extensions["leadgate.stored_duplicates"]._engine
-    executed: list[str] = []
-    post(caller)
-    event.listen(own, "before_cursor_execute", lambda *arguments: executed.append(arguments[2]))
-    store(engine, partner)
-    assert post(caller).status_code == 409
-    assert len([statement for statement in executed if not statement.startswith("BEGIN")]) == 1
+def test_it_costs_one_read_a_lead(ingest: Flask, caller: Caller) -> None:
+    with reads_of(ingest) as reads:
+        assert post(caller).status_code == 201
+    assert len(reads) == 1
+
+
+@contextmanager
+def reads_of(ingest: Flask) -> Iterator[list[str]]:
+    """The statements with which the service has looked for duplicates meanwhile."""
+    reads: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith("BEGIN"):
+            reads.append(statement)
+
+    engine = ingest.extensions["leadgate.stored_duplicates"]._engine
+    event.listen(engine, "before_cursor_execute", note)
+    yield reads
+    event.remove(engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("outage", ["cut", "stall"])
