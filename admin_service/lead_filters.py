@@ -33,6 +33,15 @@ class LeadFilter:
         """Whether `lead_counts` knows of every condition but the hours that are not whole."""
         return self.email_key is None and self.phone is None
 
+    @property
+    def is_of_some_time(self) -> bool:
+        return self.begin > EARLIEST or self.end < LATEST
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the leads may be few among others of the same client and time."""
+        return self.status is not None or self.test is not None
+
     def of_leads(self) -> list[ColumnElement[bool]]:
         """The conditions on `leads`."""
         columns = leads.c

@@ -61,14 +61,21 @@ class Order:
         """The leads that come after that place."""
         return _after(self.columns, place, self.descending)
 
-    def index(self, wanted: LeadFilter) -> str:
-        """The index that MySQL is to read the leads by: left to itself it takes a wrong one at times."""
-        own = wanted.client_id is not None
+    def index(self, wanted: LeadFilter, *, few: bool) -> str:
+        """The index that MySQL is to read the leads by: left to itself it takes a wrong one at times.
+
+        `few`: they are so few that those a filter finds may all be read and sorted.
+        """
+        of_client = wanted.client_id is not None
         if wanted.email_key is not None:
-            return _INDEXES["email"][own]
-        if wanted.phone is not None:
-            return "ix_leads_phone"
-        return _INDEXES["createdAt" if self.is_by_name else self.name][own]
+            by_filter, has_order = _INDEXES["email"][of_client], self.name in ("createdAt", "email")
+        else:
+            by_filter = "ix_leads_phone" if wanted.phone is not None else _INDEXES["createdAt"][of_client]
+            has_order = self.name == "createdAt"
+        narrows = not wanted.is_counted or wanted.is_of_some_time
+        if has_order or self.is_by_name or (few and narrows):
+            return by_filter
+        return _INDEXES[self.name][of_client]
 
 
 def _after(

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, func, literal, select
 
-from admin_service.lead_filters import EARLIEST, LATEST, LeadFilter
+from admin_service.lead_filters import EARLIEST, LeadFilter
 from admin_service.lead_order import Order
 from shared.models import lead_counts, leads
 
 COUNTED = 10_000  # so many rows are counted at most
+CREATED, FEED = Order("createdAt", False), Order("storedAt", False)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -34,25 +35,25 @@ class Stretch:
     end: datetime
 
 
-def total_of(connection: Connection, wanted: LeadFilter, order: Order) -> Total:
+def total_of(connection: Connection, wanted: LeadFilter) -> Total:
     """The number of leads that match: exact, from a few buckets, for clients, statuses, test and whole hours;
     with other conditions counted as far as COUNTED."""
     if not wanted.is_counted:
-        return capped(rows_up_to(connection, wanted, order, COUNTED + 1))
-    if (wanted.begin, wanted.end) == (EARLIEST, LATEST):
+        return capped(rows_up_to(connection, wanted, COUNTED + 1))
+    if not wanted.is_of_some_time:
         number = _sum(connection, wanted.of_counts("all"))
-        return Total(number - _too_new(connection, wanted, order), True)
+        return Total(number - _too_new(connection, wanted), True)
     stretches = list(stretches_of(wanted.begin, wanted.end))
     counted = [stretch for stretch in stretches if stretch.grain is not None]
-    number = sum(_sum(connection, _in_buckets(wanted, stretch)) for stretch in counted)
+    number = sum(_sum(connection, counts_of(wanted, stretch)) for stretch in counted)
     if len(counted) == len(stretches):
-        return Total(number - _too_new(connection, wanted, order), True)
+        return Total(number - _too_new(connection, wanted), True)
     for stretch in stretches:
         if stretch.grain is None and number <= COUNTED:
             edge = replace(wanted, begin=stretch.begin, end=stretch.end, stored_before=None)
-            number += rows_up_to(connection, edge, Order("createdAt", False), COUNTED + 1)
+            number += rows_up_to(connection, edge, COUNTED + 1)
     if number <= COUNTED:
-        number -= _too_new(connection, wanted, order)
+        number -= _too_new(connection, wanted)
     return capped(number)
 
 
@@ -61,10 +62,10 @@ def capped(number: int) -> Total:
     return Total(min(number, COUNTED), number <= COUNTED)
 
 
-def rows_up_to(connection: Connection, wanted: LeadFilter, order: Order, limit: int) -> int:
+def rows_up_to(connection: Connection, wanted: LeadFilter, limit: int) -> int:
     """How many leads match, by counting them, `limit` at most."""
     some = select(literal(1)).select_from(leads).where(*wanted.of_leads()).limit(limit)
-    some = some.with_hint(leads, f"FORCE INDEX ({order.index(wanted)})", "mysql")
+    some = some.with_hint(leads, f"FORCE INDEX ({CREATED.index(wanted, few=True)})", "mysql")
     return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
@@ -88,7 +89,8 @@ def stretches_of(begin: datetime, end: datetime) -> Iterator[Stretch]:
             yield Stretch(grain, since, until)
 
 
-def _in_buckets(wanted: LeadFilter, stretch: Stretch) -> list[ColumnElement[bool]]:
+def counts_of(wanted: LeadFilter, stretch: Stretch) -> list[ColumnElement[bool]]:
+    """The rows of `lead_counts` that say how many leads match in a stretch that has a grain."""
     bucket = lead_counts.c.bucket
     return [*wanted.of_counts(stretch.grain or ""), bucket >= stretch.begin, bucket < stretch.end]
 
@@ -98,14 +100,13 @@ def _sum(connection: Connection, conditions: list[ColumnElement[bool]]) -> int:
     return int(connection.scalar(select(total).where(*conditions)) or 0)
 
 
-def _too_new(connection: Connection, wanted: LeadFilter, order: Order) -> int:
+def _too_new(connection: Connection, wanted: LeadFilter) -> int:
     """How many leads are counted already but not listed yet: the feed stays some seconds behind."""
     if wanted.stored_before is None:
         return 0
-    too_new = leads.c.stored_at >= wanted.stored_before
-    conditions = [*replace(wanted, stored_before=None).of_leads(), too_new]
+    conditions = [*replace(wanted, stored_before=None).of_leads(), leads.c.stored_at >= wanted.stored_before]
     statement = select(func.count()).select_from(leads).where(*conditions)
-    statement = statement.with_hint(leads, f"FORCE INDEX ({order.index(wanted)})", "mysql")
+    statement = statement.with_hint(leads, f"FORCE INDEX ({FEED.index(wanted, few=False)})", "mysql")
     return connection.scalar(statement) or 0
 
 

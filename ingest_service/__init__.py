@@ -6,7 +6,8 @@ from uuid import uuid4
 
 from flask import Flask
 
-from ingest_service import leads
+from ingest_service import batches, leads
+from ingest_service.predecessors import Records, records_folder
 from ingest_service.publisher import Publisher
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -40,7 +41,8 @@ def create_app(
     producer_id = uuid4()
     producer = producer or open_producer(settings, producer_id, one_thread())
     identity = identity or Identity(open_database(settings.leads_database_url, one_thread()))
-    publisher = Publisher(producer, producer_id)
+    records = Records(records_folder(settings), producer_id)
+    publisher = Publisher(producer, producer_id, records=records)
 
     api_log = ApiLog(log_producer or open_log_producer(settings, one_thread()), settings.api_log)
 
@@ -54,6 +56,7 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
+    app.register_blueprint(batches.blueprint)
     publish_api(app, "/api", "Leadgate ingest", API)
     runs_beside(app, api_log, identity, publisher)  # leads are published first at a stop
     return app

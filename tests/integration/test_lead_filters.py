@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
+from admin_service import lead_listing
 from shared.database import upsert, writing
 from shared.keys import KeyRing
 from shared.messages import Lead
@@ -52,7 +53,7 @@ def test_every_mix_of_client_kind_and_time_is_listed_and_counted(engine: Engine,
     quarantined = make_lead(client_id=7, received_at=MIDNIGHT, dateOfBirth="never")
     store(engine, *stored, quarantined)
 
-    edges: list[datetime | None] = [None, MIDNIGHT - timedelta(days=2), MIDNIGHT, *MOMENTS[-3:]]
+    edges: list[datetime | None] = [None, MIDNIGHT - timedelta(days=2), MOMENTS[-4], MOMENTS[-1]]
     for client, test, begin, end in itertools.product((None, 7), (None, True), edges, edges):
         if begin is not None and end is not None and end < begin:
             continue
@@ -74,6 +75,39 @@ def test_every_mix_of_client_kind_and_time_is_listed_and_counted(engine: Engine,
                 if value is not None
             },
         )
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {},
+        {"test": "true"},
+        {"from_": "2026-05-31T00:20:00Z", "test": "false"},
+        {"to": "2026-06-03T09:10:00Z"},
+    ],
+)
+def test_pages_far_down_are_found_by_the_hour(
+    engine: Engine, admin: Reader, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+) -> None:
+    monkeypatch.setattr(lead_listing, "SKIPPED_BY_READING", 1)
+    moments = [moment + timedelta(minutes=7 * n) for moment in MOMENTS for n in range(2)]
+    stored = [
+        make_lead(client_id=number % 2 + 7, received_at=moment, test=number % 5 == 0)
+        for number, moment in enumerate(moments)
+    ]
+    store(engine, *stored)
+    found = [
+        lead
+        for lead in stored
+        if query.get("test") in (None, str(lead.content["test"]).lower())
+        and query.get("from_", "") <= format_time(lead.received_at) < query.get("to", "3")
+    ]
+
+    for order in ("ASC", "DESC"):
+        expected = in_order(found, "createdAt", order)
+        assert admin.leaf(limit=5, sortOrder=order, **query) == expected
+        assert admin.walk(limit=5, sortOrder=order, **query) == expected
+    assert admin.ids(page=1000, **query) == []
 
 
 def test_leads_are_found_by_status(engine: Engine, partner: Reader) -> None:
@@ -191,8 +225,11 @@ def test_what_is_not_counted_beforehand_is_counted_up_to_10000(sqlite_engine: En
     ):
         _, said = partner.page(**query)
         assert (said["total"], said["totalIsExact"], said["total_pages"]) == (total, exact, -(-total // 10))
-    assert partner.walk(phone="+4910", limit=100, sortOrder="ASC") == [str(lead.id) for lead in stored]
-    assert partner.ids(phone="+4910", page=1001, sortOrder="ASC") == [str(x.id) for x in stored[10_000:]]
+    by_phone = {"phone": "+4910", "sortOrder": "ASC"}
+    _, said = partner.page(page=1000, **by_phone)
+    last = [str(lead.id) for lead in stored[10_000:]]
+    assert partner.ids(cursor=said["nextCursor"], **by_phone) == last
+    assert partner.ids(page=1001, **by_phone) == last
     assert partner.ids(page=998, sortOrder="ASC") == [str(x.id) for x in stored[9970:9980]]
 
 
