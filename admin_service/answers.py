@@ -22,6 +22,8 @@ from shared.api_schemas import (
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.openapi import Answer, success_of
 
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+
 LEAD = closed(
     "StoredLead",
     {
@@ -50,6 +52,14 @@ LEAD = closed(
 )
 LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
 ONE_LEAD = success_of(200, "Lead", LEAD)
+EXPORT = {
+    200: Answer(
+        "Every lead, a line each",
+        text("id,status,duplicateOf,test,clientId,firstName"),
+        ("Content-Disposition",),
+        (CSV, NDJSON),
+    )
+}
 
 _EXCHANGED = {
     "requestId": text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5"),
