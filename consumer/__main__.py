@@ -11,8 +11,9 @@ import time
 from types import FrameType
 
 from consumer.consumer import Consumer
+from consumer.duplicates import duplicates_of
 from consumer.log_writer import LogWriter
-from consumer.writer import Writer
+from consumer.writer import WRITER_SESSION, Writer
 from shared.database import open_database
 from shared.messages import NewerSchema
 from shared.observability import start_logging
@@ -31,8 +32,9 @@ def main() -> int:
     """
     settings = read_settings()
     start_logging(settings, "consumer")
-    database = open_database(settings.leads_database_url)
-    consumer = Consumer(lambda: open_consumer(settings), Writer(database), time.sleep)
+    database = open_database(settings.leads_database_url, session=WRITER_SESSION)
+    writer = Writer(database, duplicates=duplicates_of(settings))
+    consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
     log_writer = LogWriter(lambda: open_log_consumer(settings), database)
     signals = 0
 

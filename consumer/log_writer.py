@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
-from shared.database import blames_the_data, in_short, insert_missing, writing
+from shared.database import blames_the_data, in_short, upsert, writing
 from shared.exchanges import Exchange, decode_exchanges
 from shared.messages import Undecodable
 from shared.models import api_request_logs, api_response_logs
@@ -125,8 +125,8 @@ class LogWriter:
         # Sorted by key: two consumers that write the same ones wait for each other and never deadlock.
         ordered = sorted(exchanges, key=lambda exchange: (exchange.received_at, exchange.id.bytes))
         with self._engine.begin() as connection:
-            insert_missing(connection, api_request_logs, [_request(exchange) for exchange in ordered])
-            insert_missing(connection, api_response_logs, [_response(exchange) for exchange in ordered])
+            upsert(connection, api_request_logs, [_request(exchange) for exchange in ordered])
+            upsert(connection, api_response_logs, [_response(exchange) for exchange in ordered])
 
     def _drop(self, number: int, why: str) -> None:
         self.dropped += number

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from flask import Flask
 
-from ingest_service import leads
+from ingest_service import batches, leads
 from ingest_service.publisher import Publisher
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -54,6 +54,7 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
     app.register_blueprint(leads.blueprint)
+    app.register_blueprint(batches.blueprint)
     publish_api(app, "/api", "Leadgate ingest", API)
     runs_beside(app, api_log, identity, publisher)  # leads are published first at a stop
     return app

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any, cast
+from typing import Any
 
-from flask import Blueprint, Response, current_app, g, request
-from uuid_utils.compat import uuid7
+from flask import Blueprint, Response, request
 
+from ingest_service.accepting import make_durable, receive
 from ingest_service.answers import LEAD, LEAD_ACCEPTED, LEAD_SAVED, TRACKED_LEAD
-from ingest_service.publisher import Publisher
+from ingest_service.idempotency import HEADER, key_of_request
 from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, LeadFlags, read_lead
 from shared.access import signed_in
 from shared.bodies import json_object
-from shared.errors import ApiError, answer, success
+from shared.errors import answer, success
 from shared.identity import ROLE_API_CLIENT
 from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
-from shared.queues import NotConfirmed
 from shared.times import format_time, utc_now
-
-log = logging.getLogger("leadgate.leads")
 
 blueprint = Blueprint("leads", __name__)
 
@@ -29,19 +25,20 @@ _flags = LeadFlags()
 
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
-@takes(body=LEAD_FORM.schema, example=LEAD, query=_flags)
+@takes(body=LEAD_FORM.schema, example=LEAD, query=_flags, headers=(HEADER,))
 @answers(LEAD_ACCEPTED)
 def post_lead() -> Response:
     """Accepts one lead: 201 once it is durable.
 
-    With `dryRun=true` the lead is only looked at: 200, and null for what only an accepted lead has.
+    With `dryRun=true` the lead is only looked at: 200, and null for what only an accepted lead has. A key of
+    its own in `idempotencyKey` wins over the one in the header.
     """
     flags = _flags.load(request.args.to_dict())
     lead, warnings = _read(LEAD_FORM, flags["strict"])
     data: dict[str, Any] = {"id": None, "status": "valid", "durability": None, "receivedAt": None}
     code, message, headers = 200, "Lead is valid", {}
     if not flags["dryRun"]:
-        durability, received_at = _make_durable(lead), format_time(lead.received_at)
+        durability, received_at = make_durable([encode_lead(lead)]), format_time(lead.received_at)
         data = {"id": lead.id, "status": "queued", "durability": durability, "receivedAt": received_at}
         code, message, headers = 201, "Lead accepted", {"Location": f"/api/leads/{lead.id}"}
     if warnings:
@@ -51,7 +48,7 @@ def post_lead() -> Response:
 
 @blueprint.post("/api/tracking/")
 @signed_in(ROLE_API_CLIENT)
-@takes(body=TRACKING_FORM.schema, example=TRACKED_LEAD, query=_flags)
+@takes(body=TRACKING_FORM.schema, example=TRACKED_LEAD, query=_flags, headers=(HEADER,))
 @answers(LEAD_SAVED)
 def post_tracked_lead() -> Response:
     """Accepts one lead as the first seed's clients send it, and answers as they expect.
@@ -63,7 +60,7 @@ def post_tracked_lead() -> Response:
     body: dict[str, Any] = {"status": "valid", "message": "Data is valid", "id": None}
     code = 200
     if not flags["dryRun"]:
-        _make_durable(lead)
+        make_durable([encode_lead(lead)])
         code, body = 201, {"status": "Ok", "message": "Data has been successfully saved", "id": lead.id}
     if warnings:
         body["warnings"] = warnings
@@ -72,31 +69,6 @@ def post_tracked_lead() -> Response:
 
 def _read(form: Form, strict: bool) -> tuple[Lead, list[str]]:
     """The valid lead in the body of the current request, received now, and warnings."""
+    key = key_of_request()
     content, warnings = read_lead(json_object(), form, strict=strict)
-    lead = Lead(
-        id=uuid7(),
-        client_id=g.user.id,
-        received_at=utc_now(),
-        request_id=g.request_id,
-        content=content,
-        traceparent=request.headers.get("traceparent"),
-    )
-    return lead, warnings
-
-
-def _make_durable(lead: Lead) -> str:
-    """What the lead rests on, once it does. Raises ApiError 503 if that cannot be had in time."""
-    publisher = publisher_of_app()
-    try:
-        publisher.accept([encode_lead(lead)])
-    except NotConfirmed as error:
-        log.warning("lead %s is not accepted: %s", lead.id, error)
-        raise ApiError(
-            503, "The lead could not be stored safely; send it again", headers={"Retry-After": "5"}
-        ) from None
-    return publisher.durability
-
-
-def publisher_of_app() -> Publisher:
-    """The Publisher that the current app was built with."""
-    return cast(Publisher, current_app.extensions["leadgate.publisher"])
+    return receive(content, utc_now(), key), warnings

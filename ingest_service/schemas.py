@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
-from marshmallow import EXCLUDE, INCLUDE, Schema, ValidationError, fields, validate
+from marshmallow import EXCLUDE, INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
+from ingest_service.idempotency import MAX_KEY_LENGTH
 from shared.countries import COUNTRY_CODES
 from shared.errors import ApiError, validation_failed
 from shared.json_fields import JsonBoolean, UrlFlag
@@ -17,7 +18,8 @@ from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
 ADDITIONAL_DEPTH = 8
-MAX_BLAMED = 100  # unknown fields named in one answer
+MAX_BLAMED = 100  # fields named for one lead in one answer
+MAX_LEADS = 1000  # in a batch
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _PHONE = re.compile(r"\+?[1-9][0-9]{1,14}\Z")
@@ -89,7 +91,19 @@ class LeadSchema(Schema):
     verticals = fields.List(fields.String(), allow_none=True)
     clientReference = _optional_text(100)
     test = JsonBoolean(allow_none=True)
+    idempotencyKey = fields.String(allow_none=True, validate=validate.Length(min=1, max=MAX_KEY_LENGTH))
     additionalData = JsonObject(allow_none=True)
+
+
+class BatchSchema(Schema):
+    """The JSON of `POST /api/leads/batch`, for the document: its leads are read one by one."""
+
+    class Meta:
+        unknown = RAISE
+
+    leads = fields.List(
+        fields.Nested(LeadSchema), required=True, validate=validate.Length(min=1, max=MAX_LEADS)
+    )
 
 
 def _short_text(length: int) -> fields.String:

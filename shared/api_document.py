@@ -43,6 +43,14 @@ SECURITY_SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-AUTH-Token", "description": "From an admin."},
 }
 REQUEST_HEADERS: dict[str, dict[str, Any]] = {
+    "Idempotency-Key": {
+        "description": "Under the same key, bare or in quotes, a lead has the same id and is stored once.",
+        "schema": {
+            "type": "string",
+            "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~][ -~]{0,254})$',
+            "examples": ["order-7"],
+        },
+    },
     "X-Request-ID": {
         "description": "Kept if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else the request gets a new one.",
         "schema": {"type": "string"},
@@ -155,7 +163,8 @@ class _Writer:
         either = {"anyOf": [answer.body or {}, error(code)]}
         headers = (*answer.headers, *HEADERS_OF_CODE.get(code, ()))
         response = self._response(Answer(answer.about, either, headers), limit)
-        response["content"][PROBLEM] = self._body(problem(code))
+        data = (answer.body or {}).get("properties", {}).get("data")
+        response["content"][PROBLEM] = self._body(problem(code, data))
         return response
 
     def _shared_error(self, code: int, in_seed_words: bool, limit: tuple[str, ...]) -> str:

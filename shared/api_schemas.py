@@ -135,15 +135,16 @@ def _error(code: int, status: str, message: str) -> JsonSchema:
     return closed(None, _head(code, status, message) | _more_of(code), {"errors": FIELD_ERRORS})
 
 
-def problem(code: int) -> JsonSchema:
-    """The error as RFC 9457, for those who ask for it."""
+def problem(code: int, data: JsonSchema | None = None) -> JsonSchema:
+    """The error as RFC 9457, for those who ask for it; perhaps with that `data`."""
     fields: dict[str, JsonSchema] = {
         "type": {"const": "about:blank"},
         "title": {"const": http.HTTPStatus(code).phrase},
         "status": {"const": code},
         "detail": text(ERRORS[code][1]),
     }
-    return closed(None, fields | _more_of(code), {"errors": FIELD_ERRORS})
+    optional = {"errors": FIELD_ERRORS} | ({} if data is None else {"data": data})
+    return closed(None, fields | _more_of(code), optional)
 
 
 def _more_of(code: int) -> dict[str, JsonSchema]:

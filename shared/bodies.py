@@ -20,7 +20,7 @@ def json_object() -> dict[str, Any]:
     if not request.is_json:
         raise ApiError(415, "The body must be JSON: Content-Type: application/json")
     try:
-        value = loads(_body())
+        value = loads(read_body())
     except JsonRefused as refused:
         raise ApiError(400, str(refused)) from None
     if not isinstance(value, dict):
@@ -28,7 +28,14 @@ def json_object() -> dict[str, Any]:
     return value
 
 
-def _body() -> bytes:
+def read_body(max_bytes: int | None = None) -> bytes:
+    """The body of the current request.
+
+    Raises RequestEntityTooLarge for one over `max_bytes` (if None, over the app's MAX_CONTENT_LENGTH),
+    ApiError 400 for one that breaks off.
+    """
+    if max_bytes is not None:
+        request.max_content_length = max_bytes
     try:
         body = request.get_data(cache=False)
     except HTTPException:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 DEMO_PASSWORD = "password123"  # noqa: S105 - the demo users', refused in production
+SECRET_LENGTH = 32
 DEFAULT_PASSWORDS = {"", "guest", "root", "password", DEMO_PASSWORD, "secret", "!changeMe!", "!change!"}
 
 
@@ -56,8 +57,27 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _secret(text: str) -> str:
+    if len(text) < SECRET_LENGTH:
+        raise ValueError
+    return text
+
+
 def _path(text: str) -> Path:
     return Path(text).resolve()
+
+
+def masked(url: str) -> str:
+    """The URL with its passwords replaced, fit for a log; also where it is none, or a malformed one."""
+    if "://" not in url:
+        return _hidden(url)
+    url = re.sub(r"(?i)(passw(?:or)?d=)[^&]*", r"\1***", url)
+    # Up to the last @: a password may have any character in it that should have been escaped.
+    return re.sub(r"(?s)(://[^:@]*):.*@", r"\1:***@", url)
+
+
+def _hidden(secret: str) -> str:
+    return "***" if secret else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +88,13 @@ class Variable:
     parse: Callable[[str], Any]
     takes: str
     about: str
-    secret: bool = False
+    # Of a secret: its value as a log may show it.
+    mask: Callable[[str], str] = str
 
 
 def _variable(name: str, default: Any, parse: Callable[[str], Any], takes: str, about: str) -> Any:
-    variable = Variable(name, parse, takes, about, secret=name.endswith("_URL"))
+    mask = masked if name.endswith("_URL") else _hidden if name.endswith("_KEY") else str
+    variable = Variable(name, parse, takes, about, mask)
     return field(default=default, metadata={"variable": variable})
 
 
@@ -141,6 +163,20 @@ class Settings:
         "a folder",
         "private keys that sign JWTs, one <kid>.pem each; not set: DATA_DIR/jwt-keys",
     )
+    email_hash_key: str = _variable(
+        "EMAIL_HASH_KEY",
+        "",
+        _secret,
+        f"a secret of at least {SECRET_LENGTH} characters",
+        "key of the hashes by which emails are known again, never changed; not set: one kept in DATA_DIR",
+    )
+    duplicate_window_days: int = _variable(
+        "DUPLICATE_WINDOW_DAYS",
+        30,
+        _whole(0, 36_500),
+        "a whole number from 0 to 36500",
+        "how long after a lead another one of the same partner and email is a duplicate; 0: none is",
+    )
     trusted_proxies: int = _variable(
         "TRUSTED_PROXIES",
         0,
@@ -179,6 +215,10 @@ class Settings:
         return self.jwt_keys_dir or self.data_dir / "jwt-keys"
 
     @property
+    def email_hash_key_path(self) -> Path:
+        return self.data_dir / "email-hash-key"
+
+    @property
     def queues_path(self) -> Path:
         return self.data_dir / "queues"
 
@@ -203,8 +243,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         try:
             values[attribute] = variable.parse(text)
         except ValueError:
-            got = masked(text) if variable.secret else text
-            faults.append(f"{variable.name}: got {got!r}, takes {variable.takes}")
+            faults.append(f"{variable.name}: got {variable.mask(text)!r}, takes {variable.takes}")
     settings = Settings(**values)
     faults += _faults_in_production(settings) if settings.app_env == "production" else []
     if faults:
@@ -230,24 +269,15 @@ def _faults_in_production(settings: Settings) -> list[str]:
         faults.append(
             "JWT_KEYS_DIR: lies under DATA_DIR, where development keys are made; takes another folder"
         )
+    if not settings.email_hash_key:
+        faults.append("EMAIL_HASH_KEY: not set; production takes a secret of your own")
     return faults
-
-
-def masked(url: str) -> str:
-    """The URL with its passwords replaced, fit for a log; also where it is none, or a malformed one."""
-    if "://" not in url:
-        return "***"
-    url = re.sub(r"(?i)(passw(?:or)?d=)[^&]*", r"\1***", url)
-    # Up to the last @: a password may have any character in it that should have been escaped.
-    return re.sub(r"(?s)(://[^:@]*):.*@", r"\1:***@", url)
 
 
 def effective(settings: Settings) -> dict[str, str]:
     """Every variable with its value in force, secrets masked: what is logged at start."""
     return {
-        variable.name: masked(str(getattr(settings, attribute)))
-        if variable.secret and getattr(settings, attribute)
-        else _shown(getattr(settings, attribute))
+        variable.name: variable.mask(_shown(getattr(settings, attribute)))
         for attribute, variable in variables().items()
     }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 MAX_DEPTH = 64
 _LOW, _HIGH = -(2**63), 2**63 - 1
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # Possessive and with an optional end quote: a string that never ends is read once, not once a quote.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
@@ -24,24 +26,95 @@ def loads(body: bytes) -> Any:
     Raises JsonRefused for malformed JSON and for duplicate keys, NaN and infinities, lone surrogates,
     NUL, integers beyond 64 bits and nesting past 64 levels.
     """
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise JsonRefused(f"The body is not UTF-8 (byte {error.start})") from None
-    if body.startswith(b"\xef\xbb\xbf"):
-        text = text[1:]
+    text = _decoded(body)
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(text, MAX_DEPTH):
-        raise JsonRefused(f"The JSON is nested more than {MAX_DEPTH} levels deep")
+        raise _too_deep()
     try:
         value = _decoder.decode(text)
     except json.JSONDecodeError as error:
-        raise JsonRefused(
-            f"Malformed JSON: {error.msg} at line {error.lineno}, column {error.colno}"
-        ) from None
+        raise _malformed(error) from None
     # Both can only come out of an escape: raw ones do not get through the decoder above.
     if b"\\u" in body:
         _refuse_unstorable_text(value)
     return value
+
+
+def list_items(body: bytes, name: str) -> Iterator[tuple[Any, int]]:
+    """The items of the list `name`, which is all that the JSON object in `body` has, each with its length.
+
+    An item is parsed when it is its turn, so that a long list is neither in memory as a whole nor parsed in
+    one go. Raises JsonRefused as `loads` does.
+    """
+    text = _decoded(body)
+    end = len(text)
+    at = _after(text, 0, "{", f"a JSON object with a list `{name}`")
+    at = _after(text, at, f'"{name}"', f"the list `{name}` and nothing else")
+    at = _after(text, at, ":", "a colon")
+    at = _after(text, at, "[", f"a list as `{name}`")
+    if text[at : at + 1] == "]":
+        at = _space(text, at + 1)
+    else:
+        while True:
+            begin = at
+            value, at = _item(text, begin)
+            yield value, at - begin
+            at = _space(text, at)
+            if text[at : at + 1] == "]":
+                at = _space(text, at + 1)
+                break
+            at = _after(text, at, ",", "a comma or the end of the list")
+    at = _after(text, at, "}", f"the end of the object, which has the list `{name}` and nothing else")
+    if at != end:
+        raise _unexpected(text, at, "nothing more")
+
+
+def _item(text: str, begin: int) -> tuple[Any, int]:
+    """The value that begins there, and where it ends."""
+    try:
+        value, end = _decoder.raw_decode(text, begin)
+    except json.JSONDecodeError as error:
+        raise _malformed(error) from None
+    except RecursionError:
+        raise _too_deep() from None
+    # Two levels are around it.
+    brackets = text.count("[", begin, end) + text.count("{", begin, end)
+    if brackets > MAX_DEPTH - 2 and _deeper_than(text[begin:end], MAX_DEPTH - 2):
+        raise _too_deep()
+    if text.find("\\u", begin, end) >= 0:
+        _refuse_unstorable_text(value)
+    return value, end
+
+
+def _after(text: str, at: int, token: str, expected: str) -> int:
+    """Where it goes on after `token`, which must come next."""
+    if not text.startswith(token, at := _space(text, at)):
+        raise _unexpected(text, at, expected)
+    return _space(text, at + len(token))
+
+
+def _space(text: str, at: int) -> int:
+    """Where the next token begins."""
+    return _WHITESPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+
+
+def _unexpected(text: str, at: int, expected: str) -> JsonRefused:
+    place = json.JSONDecodeError("", text, at)
+    return JsonRefused(f"The JSON should have {expected} at line {place.lineno}, column {place.colno}")
+
+
+def _malformed(error: json.JSONDecodeError) -> JsonRefused:
+    return JsonRefused(f"Malformed JSON: {error.msg} at line {error.lineno}, column {error.colno}")
+
+
+def _too_deep() -> JsonRefused:
+    return JsonRefused(f"The JSON is nested more than {MAX_DEPTH} levels deep")
+
+
+def _decoded(body: bytes) -> str:
+    try:
+        return body.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise JsonRefused(f"The JSON is not UTF-8 (byte {error.start})") from None
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import secrets
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,8 +13,10 @@ from uuid import UUID, uuid4
 from sqlalchemy import Engine, insert
 
 from admin_service.user_records import create_user
+from consumer.duplicates import Duplicates
 from consumer.writer import Writer
 from shared.database import writing
+from shared.email_hashes import EmailHashes
 from shared.exchanges import Exchange, encode_exchange, encode_exchanges
 from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
@@ -22,6 +26,8 @@ from shared.times import Clock, utc_now
 
 PASSWORD = "correct horse battery staple"
 PASSWORD_HASH = Passwords().hash(PASSWORD)
+EMAIL_HASH_KEY = "a key for tests, 32 characters long"
+EMAIL_HASHES = EmailHashes(EMAIL_HASH_KEY.encode())
 NOON = datetime(2026, 6, 1, 12, 0, 0, tzinfo=UTC)
 
 _numbers = itertools.count(1)
@@ -86,9 +92,16 @@ def make_batch(
     return Batch(header, leads)
 
 
-def make_writer(engine: Engine, now: Clock = utc_now) -> Writer:
+def make_writer(
+    engine: Engine,
+    now: Clock = utc_now,
+    *,
+    window_days: int = 30,
+    elapsed: Callable[[], float] = time.monotonic,
+) -> Writer:
     """A writer as the consumer has it."""
-    return Writer(engine, now)
+    duplicates = Duplicates(EMAIL_HASHES, timedelta(days=window_days)) if window_days else None
+    return Writer(engine, now, duplicates=duplicates, elapsed=elapsed)
 
 
 def message(batch: Batch) -> bytes:

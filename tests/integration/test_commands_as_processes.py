@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.factories import PASSWORD
+from tests.factories import EMAIL_HASH_KEY, PASSWORD
 
 ROOT = Path(__file__).resolve().parents[2]
 EMAIL = "new@example.com"
@@ -90,6 +90,7 @@ def test_in_production_a_password_comes_by_standard_input_and_is_not_the_demo_on
         "DATABASE_URL": "mysql+pymysql://leadgate:hunter2hunter2@127.0.0.1:9/leads",
         "AMQP_URL": "amqp://leadgate:hunter2hunter2@127.0.0.1:9/",
         "JWT_KEYS_DIR": str(data_dir.parent / "keys-of-our-own"),
+        "EMAIL_HASH_KEY": EMAIL_HASH_KEY,
     }
     password = ["--password-stdin"] if typed else [PASSWORD]
     ended = flask("create-user", EMAIL, *password, data_dir=data_dir, typed=typed, **settings)

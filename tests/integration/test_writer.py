@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, event, insert
 
-from consumer.writer import EVER, NotWritten
+from consumer.counts import EVER
+from consumer.writer import NotWritten
 from shared.database import writing
 from shared.messages import Lead
 from shared.models import lead_batches, lead_counts, lead_producers, leads, metadata

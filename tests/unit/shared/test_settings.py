@@ -14,6 +14,7 @@ PRODUCTION = {
     "DATABASE_URL": "mysql+pymysql://leadgate:o5TqsH2@db:3306/leadgate",
     "AMQP_URL": "amqp://leadgate:o5TqsH2@queue:5672/",
     "JWT_KEYS_DIR": "/etc/leadgate/jwt-keys",
+    "EMAIL_HASH_KEY": "s3cret" * 6,
 }
 
 
@@ -52,6 +53,8 @@ def test_the_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyP
         ("WEB_WORKERS", "256", "web_workers", 256),
         ("RATE_LIMIT_PER_MINUTE", "1000000000", "rate_limit_per_minute", 10**9),
         ("JWT_KEYS_DIR", "/srv/keys", "jwt_keys_dir", Path("/srv/keys")),
+        ("EMAIL_HASH_KEY", "x" * 32, "email_hash_key", "x" * 32),
+        ("DUPLICATE_WINDOW_DAYS", "0", "duplicate_window_days", 0),
         ("LOG_LEVEL", "debug", "log_level", "debug"),
     ],
 )
@@ -130,8 +133,18 @@ def test_a_masked_url_shows_all_but_its_password(url: str, shown: str) -> None:
     assert masked(url) == shown
 
 
-def test_the_values_in_force_are_shown_by_variable_with_passwords_masked() -> None:
-    shown = effective(read_settings({"AMQP_URL": "amqp://user:s3cret@host", "WEB_WORKERS": "3"}))
+@pytest.mark.parametrize("key", ["s3cret", "redis://" + "s3cret"])
+def test_a_wrong_key_is_not_shown(key: str) -> None:
+    assert faults({"EMAIL_HASH_KEY": key}) == [
+        "EMAIL_HASH_KEY: got '***', takes a secret of at least 32 characters"
+    ]
+
+
+def test_the_values_in_force_are_shown_by_variable_with_secrets_masked() -> None:
+    secret = {"AMQP_URL": "amqp://user:s3cret@host", "EMAIL_HASH_KEY": "redis://" + "s3cret" * 6}
+    shown = effective(read_settings(secret | {"WEB_WORKERS": "3"}))
+    assert shown["EMAIL_HASH_KEY"] == "***"
+    assert effective(Settings())["EMAIL_HASH_KEY"] == ""
     assert list(shown) == [variable.name for variable in variables().values()]
     assert shown["AMQP_URL"] == "amqp://user:***@host"
     assert shown["WEB_WORKERS"] == "3"
@@ -155,7 +168,7 @@ def test_production_starts_with_servers_and_secrets_of_its_own() -> None:
     assert read_settings(PRODUCTION).app_env == "production"
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "JWT_KEYS_DIR"])
+@pytest.mark.parametrize("name", ["DATABASE_URL", "AMQP_URL", "JWT_KEYS_DIR", "EMAIL_HASH_KEY"])
 def test_production_refuses_to_start_without(name: str) -> None:
     (line,) = faults(PRODUCTION | {name: ""})
     assert line.startswith(f"{name}: not set; production takes ")
@@ -189,6 +202,7 @@ def test_production_names_every_reason_at_once() -> None:
         "DATABASE_URL",
         "AMQP_URL",
         "JWT_KEYS_DIR",
+        "EMAIL_HASH_KEY",
     ]
 
 

@@ -181,7 +181,7 @@ def test_a_byte_order_mark_is_no_content() -> None:
     "body", [b'"\xff"', b'"\xe4"', b'"\xed\xa0\x80"', b'"\xc0\x80"', '{"a":1}'.encode("utf-16")]
 )
 def test_what_is_not_utf8_is_refused(body: bytes) -> None:
-    assert refusal(body).startswith("The body is not UTF-8 (byte ")
+    assert refusal(body).startswith("The JSON is not UTF-8 (byte ")
 
 
 @pytest.mark.parametrize(

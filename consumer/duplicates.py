@@ -1,0 +1,108 @@
+"""Which leads are duplicates: those that another one of the same partner and email was stored before.
+
+`duplicate_keys` has the first lead of each partner and email. Whoever writes a lead claims its key there and
+holds it until the commit: of two consumers with the same email one waits and sees what the other has stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from shared.database import upsert
+from shared.email_hashes import EmailHashes, open_email_hashes
+from shared.models import duplicate_keys
+from shared.settings import Settings
+
+CLIENTS_A_READ = 100  # SQLite takes conditions nested up to 1,000 deep
+
+Key = tuple[int, bytes]  # a partner, and the hash of an email
+
+
+@dataclass(frozen=True, slots=True)
+class _First:
+    lead_id: UUID
+    received_at: datetime
+
+
+class Duplicates:
+    """Marks duplicates within `window` of the first lead; a duplicate does not extend it."""
+
+    def __init__(self, hashes: EmailHashes, window: timedelta) -> None:
+        self._hash = hashes
+        self._window = window
+
+    def mark(self, connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+        """Sets `status` and `duplicate_of` in rows of `leads` that are about to be inserted in this order.
+
+        Test leads neither make nor are duplicates.
+        """
+        keyed = [((row["client_id"], self._hash(row["email"])), row) for row in rows if not row["test"]]
+        if not keyed:
+            return
+        claims: dict[Key, _First] = {}
+        for key, row in keyed:
+            claims.setdefault(key, _First(row["id"], row["received_at"]))
+        firsts = _claim(connection, claims)
+        later: dict[Key, _First] = {}
+        for key, row in keyed:
+            first = firsts[key]
+            since = row["received_at"] - first.received_at
+            if first.lead_id == row["id"]:
+                continue
+            if abs(since) < self._window:
+                row["status"], row["duplicate_of"] = "duplicate", first.lead_id
+            elif since > timedelta():
+                firsts[key] = later[key] = _First(row["id"], row["received_at"])
+        upsert(connection, duplicate_keys, _rows(later), replace=["lead_id", "received_at"])
+
+
+def duplicates_of(settings: Settings) -> Duplicates | None:
+    """What marks duplicates under these settings; None where none are. Raises NoEmailHashKey."""
+    if not settings.duplicate_window_days:
+        return None
+    return Duplicates(open_email_hashes(settings), timedelta(days=settings.duplicate_window_days))
+
+
+def _claim(connection: Connection, claims: Mapping[Key, _First]) -> dict[Key, _First]:
+    """The first lead of each key: the one that is there, or else the claim. Nobody else can change it now."""
+    # That writes what is missing and locks what is there; a SELECT would not see another's until it commits.
+    upsert(connection, duplicate_keys, _rows(claims))
+    return {
+        (row.client_id, bytes(row.email_hash)): _First(row.lead_id, row.received_at)
+        for condition in _conditions(claims)
+        for row in connection.execute(select(duplicate_keys).where(condition))
+    }
+
+
+def _conditions(keys: Iterable[Key]) -> Iterator[ColumnElement[bool]]:
+    """Conditions that find the rows of all `keys` between them, each for CLIENTS_A_READ partners at most."""
+    hashes: dict[int, list[bytes]] = {}
+    for client_id, email_hash in keys:
+        hashes.setdefault(client_id, []).append(email_hash)
+    table = duplicate_keys.c
+    # Not as a list of pairs: SQLite would read the whole table for them.
+    of_clients = [
+        and_(table.client_id == client_id, table.email_hash.in_(of_client))
+        for client_id, of_client in hashes.items()
+    ]
+    for begin in range(0, len(of_clients), CLIENTS_A_READ):
+        yield or_(*of_clients[begin : begin + CLIENTS_A_READ])
+
+
+def _rows(firsts: Mapping[Key, _First]) -> list[dict[str, Any]]:
+    """Rows of `duplicate_keys`, sorted by key."""
+    return [
+        {
+            "client_id": client_id,
+            "email_hash": email_hash,
+            "lead_id": first.lead_id,
+            "received_at": first.received_at,
+        }
+        for (client_id, email_hash), first in sorted(firsts.items(), key=lambda item: item[0])
+    ]

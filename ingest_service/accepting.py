@@ -1,0 +1,62 @@
+"""What becomes of valid leads, however they were posted: they are received, and made durable."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from flask import current_app, g, request
+from uuid_utils.compat import uuid7
+
+from ingest_service.idempotency import hash_of_key, lead_id_of
+from ingest_service.publisher import Publisher
+from shared.errors import ApiError
+from shared.messages import Lead
+from shared.queues import NotConfirmed
+
+log = logging.getLogger("leadgate.accepting")
+
+
+def receive(
+    content: dict[str, Any], received_at: datetime, key: str | None, index: int | None = None
+) -> Lead:
+    """The lead of the current request with that validated content; `index` is its place in a batch.
+
+    A key of the lead's own wins over `key`, which the request has sent.
+    """
+    own_key = content.pop("idempotencyKey", None)
+    key_hash = None
+    if own_key is not None:
+        key_hash = hash_of_key(own_key)
+    elif key is not None:
+        key_hash = hash_of_key(key, index)
+    client_id = g.user.id
+    return Lead(
+        id=uuid7() if key_hash is None else lead_id_of(client_id, key_hash),
+        client_id=client_id,
+        received_at=received_at,
+        request_id=g.request_id,
+        content=content,
+        traceparent=request.headers.get("traceparent"),
+        key_hash=key_hash,
+    )
+
+
+def make_durable(leads: Sequence[bytes]) -> str:
+    """What the encoded `leads` of one request rest on, once they do.
+
+    Raises ApiError 503 if that cannot be had in time; then none of them is accepted.
+    """
+    publisher = cast(Publisher, current_app.extensions["leadgate.publisher"])
+    try:
+        publisher.accept(leads)
+    except NotConfirmed as error:
+        log.warning("%d leads of request %s are not accepted: %s", len(leads), g.request_id, error)
+        what = "The lead" if len(leads) == 1 else "The leads"
+        it = "it" if len(leads) == 1 else "them"
+        raise ApiError(
+            503, f"{what} could not be stored safely; send {it} again", headers={"Retry-After": "5"}
+        ) from None
+    return publisher.durability

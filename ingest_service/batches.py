@@ -1,0 +1,135 @@
+"""How many leads come in with one request: each is valid or not by itself, those that are share a message."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from flask import Blueprint, Response, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from ingest_service.accepting import make_durable, receive
+from ingest_service.answers import BATCH, BATCH_ANSWERED, BATCH_IN_CSV, BATCH_IN_NDJSON
+from ingest_service.batch_formats import CSV, NDJSON, Entry, NoLead, Unreadable, read_entries
+from ingest_service.idempotency import HEADER, key_of_request
+from ingest_service.schemas import MAX_BLAMED, MAX_LEADS, BatchSchema, LeadFlags, read_lead
+from shared.access import signed_in
+from shared.bodies import read_body
+from shared.errors import ApiError, FieldErrors, dotted, success, validation_failed
+from shared.identity import ROLE_API_CLIENT
+from shared.messages import encode_lead
+from shared.openapi import answers, takes
+from shared.times import format_time, utc_now
+
+BODY_BYTES = 8 * 1024 * 1024
+# What a CSV says once in its header stands in each lead of the message, and RabbitMQ takes 16 MiB.
+MESSAGE_BYTES = 12 * 1024 * 1024
+AT_ONCE = 8  # leads that are read before other greenlets have their turn
+MAX_REFERENCE = 100
+
+blueprint = Blueprint("batches", __name__)
+
+_flags = LeadFlags()
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What has become of a batch so far: a result for each lead, and those that are good, encoded."""
+
+    results: list[dict[str, Any]] = field(default_factory=list)
+    leads: list[bytes] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, lead: bytes) -> None:
+        self.leads.append(lead)
+        self.size += len(lead)
+        if self.size > MESSAGE_BYTES:
+            raise RequestEntityTooLarge
+
+
+@blueprint.post("/api/leads/batch")
+@signed_in(ROLE_API_CLIENT)
+@takes(
+    body=BatchSchema(),
+    example=BATCH,
+    bodies={NDJSON: BATCH_IN_NDJSON, CSV: BATCH_IN_CSV},
+    query=_flags,
+    headers=(HEADER,),
+)
+@answers(BATCH_ANSWERED)
+def post_batch() -> Response:
+    """Accepts up to 1,000 leads: 201 once all are durable, 207 if only some are valid, 400 if none is.
+
+    Each has its result, in the order they were sent. Under an `Idempotency-Key` lead *i* counts as sent under
+    (key, *i*); a key of its own in `idempotencyKey` wins. With `dryRun=true` they are only looked at: 200 in
+    place of 201, and null for what only accepted leads have.
+    """
+    flags = _flags.load(request.args.to_dict())
+    key, received_at = key_of_request(), utc_now()
+    try:
+        batch = _read(read_entries(read_body(BODY_BYTES)), flags, key, received_at)
+    except Unreadable as error:
+        raise validation_failed({"leads": [str(error)]}) from None
+    accepted, all_leads = len(batch.leads), len(batch.results)
+    data: dict[str, Any] = {
+        "status": "valid" if flags["dryRun"] else "queued",
+        "accepted": accepted,
+        "rejected": all_leads - accepted,
+        "durability": None,
+        "receivedAt": None,
+        "results": batch.results,
+    }
+    if not accepted:
+        raise ApiError(400, "No lead is valid", extra={"data": data | {"status": "rejected"}})
+    if not flags["dryRun"]:
+        data |= {"durability": make_durable(batch.leads), "receivedAt": format_time(received_at)}
+    code = 207 if accepted < all_leads else 200 if flags["dryRun"] else 201
+    are = "valid" if flags["dryRun"] else "accepted"
+    return success(code, f"{accepted} of {all_leads} leads {are}", data)
+
+
+def _read(entries: Iterable[Entry], flags: dict[str, bool], key: str | None, received_at: datetime) -> _Batch:
+    """Validates a batch. Raises Unreadable for one that cannot be read, or is empty or too long."""
+    batch = _Batch()
+    for index, entry in enumerate(entries):
+        if index == MAX_LEADS:
+            raise Unreadable(f"There are more than {MAX_LEADS} leads")
+        if index % AT_ONCE == 0:
+            time.sleep(0)  # gevent: other requests go on
+        result: dict[str, Any] = {"index": index}
+        try:
+            content, warnings = _content(entry, flags["strict"])
+        except ApiError as error:
+            result["errors"] = error.errors
+        else:
+            lead = receive(content, received_at, key, index)
+            batch.add(encode_lead(lead))
+            result["id"] = None if flags["dryRun"] else lead.id
+            if warnings:
+                result["warnings"] = warnings[:MAX_BLAMED]
+        reference = entry.get("clientReference") if isinstance(entry, dict) else None
+        if isinstance(reference, str) and len(reference) <= MAX_REFERENCE:
+            result["clientReference"] = reference
+        batch.results.append(result)
+    if not batch.results:
+        raise Unreadable("There are no leads")
+    return batch
+
+
+def _content(entry: Entry, strict: bool) -> tuple[dict[str, Any], list[str]]:
+    """The validated content, and warnings. Raises ApiError with `errors` by the lead's own field names."""
+    if isinstance(entry, NoLead):
+        raise validation_failed(entry.errors)
+    try:
+        return read_lead(entry, strict=strict)
+    except ValidationError as error:
+        raise validation_failed(_first_of(dotted(error.messages))) from None
+
+
+def _first_of(errors: FieldErrors) -> FieldErrors:
+    """As many as one answer may name of one lead."""
+    return dict(list(errors.items())[:MAX_BLAMED])
