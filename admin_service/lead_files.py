@@ -20,8 +20,8 @@ _NUMBER = re.compile(r"\+[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """How leads are written: `head` stands before the first one. `head` and `lines` get the names of the fields,
-    `lines` leads as they read back, too."""
+    """How leads are written: `head` stands before the first. Both get the names of the fields, and `lines`
+    the leads as they read back."""
 
     media_type: str
     head: Callable[[Sequence[str]], bytes]
