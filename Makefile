@@ -5,7 +5,7 @@ ARGS ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike keys reconcile check clear-cache
+.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike fuzz postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,12 @@ load-test-sustained: ## the same with 1,000 leads a minute for 5 minutes
 
 load-test-spike: ## the same with 17, 30 and again 17 leads a second
 	@$(PYTHON) deploy/local.py load-test-spike
+
+fuzz: ## send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more
+	@$(PYTHON) deploy/local.py fuzz -- $(ARGS)
+
+postman-setup: ## write the Postman collection and its environments, ready for import
+	@$(PYTHON) deploy/local.py postman-setup
 
 keys: ## make a key that signs JWTs if there is none
 	@$(PYTHON) deploy/local.py keys

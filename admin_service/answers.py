@@ -142,7 +142,7 @@ def _issued(api_token: JsonSchema) -> JsonSchema:
     return closed(None, {"status": {"const": "Ok"}, "api_token": api_token, **more})
 
 
-NEW_KEY = {"expirationDate": "2030-12-31 23:59:59", "rotate": True}
+NEW_KEY = {"expirationDate": "2099-12-31 23:59:59", "rotate": True}
 _NO_KEY: JsonSchema = {"type": "null", "examples": [None]}
 _KEY = text("p8Zt0c3bJrX9vN5qL1mK7wY2aD4fG6hS8eU0iO3xR5s")
 KEY_ISSUED = {

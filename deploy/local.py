@@ -49,6 +49,18 @@ def test_unit(arguments: "list[str]") -> int:
     return become_pytest("tests/unit", arguments)
 
 
+def fuzz(arguments: "list[str]") -> int:
+    os.environ.setdefault("FUZZ_EXAMPLES", "60")
+    return become_pytest("tests/system/test_fuzzing.py", arguments)
+
+
+def postman_setup(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import RUNTIME_LOCK
+
+    python = python_with(RUNTIME_LOCK)
+    return subprocess.run([str(python), "-m", "deploy.postman"], cwd=str(ROOT)).returncode
+
+
 def check(arguments: "list[str]") -> int:
     from deploy.virtual_environment import DEV_LOCK
 
@@ -110,12 +122,14 @@ TARGETS = {
     "test-load": (load_test, "the same as load-test"),
     "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
     "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
+    "fuzz": (fuzz, "send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more"),
+    "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
     "keys": (keys, "make a key that signs JWTs if there is none"),
     "reconcile": (reconcile, "compare what was accepted with what was settled; fails if anything is missing"),
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit")
+TAKE_ARGUMENTS = ("test", "test-unit", "fuzz")
 
 
 def python_with(lock: str) -> Path:

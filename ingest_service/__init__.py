@@ -7,6 +7,7 @@ from uuid import uuid4
 from flask import Flask
 
 from ingest_service import batches, leads
+from ingest_service.predecessors import Records, records_folder
 from ingest_service.publisher import Publisher
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -40,7 +41,8 @@ def create_app(
     producer_id = uuid4()
     producer = producer or open_producer(settings, producer_id, one_thread())
     identity = identity or Identity(open_database(settings.leads_database_url, one_thread()))
-    publisher = Publisher(producer, producer_id)
+    records = Records(records_folder(settings), producer_id)
+    publisher = Publisher(producer, producer_id, records=records)
 
     api_log = ApiLog(log_producer or open_log_producer(settings, one_thread()), settings.api_log)
 

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
+from ingest_service.predecessors import Records
 from shared.messages import Header, encode_batch
 from shared.queues import NotConfirmed, Producer
 
@@ -41,8 +42,9 @@ class Publisher:
     """One a worker process: numbers its messages 1, 2, 3 … and has one of them on its way at a time.
 
     A number is never used for other leads. A message that was given up is named in `voids` of those that
-    follow, until one of them is confirmed. `elapsed` counts seconds from anywhere; after `quiet_seconds`
-    without a lead the consumers are told that all is settled.
+    follow, until one of them is confirmed. After `quiet_seconds` without a lead the consumers are told that
+    all is settled; `records` keep that for the case that we cannot, and as often we look for those of dead
+    producers. `elapsed` counts seconds from anywhere.
     """
 
     def __init__(
@@ -51,8 +53,11 @@ class Publisher:
         producer_id: UUID,
         elapsed: Callable[[], float] = time.monotonic,
         quiet_seconds: float = QUIET_SECONDS,
+        records: Records | None = None,
     ) -> None:
         self._producer = producer
+        self._records = records
+        self._look_for_dead_at = 0.0
         self._producer_id = producer_id
         self._elapsed = elapsed
         self._quiet_seconds = quiet_seconds
@@ -73,6 +78,8 @@ class Publisher:
     def start(self) -> None:
         """Begins to connect and to publish; after fork, in the worker that accepts."""
         self._producer.start()
+        if self._records is not None:
+            self._records.start()
         self._thread.start()
 
     def is_ready(self) -> bool:
@@ -103,9 +110,12 @@ class Publisher:
         if self._thread.is_alive():
             self._thread.join(timeout=2 * CONFIRM_SECONDS)
         self._producer.close()
+        if self._records is not None and not self._thread.is_alive():
+            self._records.close(is_announced=self._announced == self._sequence)
 
     def _run(self) -> None:
         while True:
+            self._look_for_dead()
             if not self._waiting:
                 if self._closing:
                     break
@@ -138,38 +148,53 @@ class Publisher:
         if not batch:
             return
         self._sequence += 1
+        header = self._header(self._sequence, settled_through=self._sequence - 1)
         leads = [lead for waiting in batch for lead in waiting.leads]
-        failure = self._send(self._sequence, leads, batch[0].deadline - self._elapsed())
+        failure = self._send(header, leads, batch[0].deadline - self._elapsed())
         if failure is None:
+            self._has_announced(header)
             self._settled_leads += len(leads)
         else:
             self._voids += (self._sequence,)
             log.warning("message %d with %d leads is given up: %s", self._sequence, len(leads), failure)
+        if self._records is not None:  # before the answer, so that it names whatever was answered
+            self._records.note(self._sequence, self._settled_leads, self._voids)
         _settle(batch, failure)
 
     def _checkpoint(self) -> None:
         """Tells the consumers that every number so far is settled, if no message has told them yet."""
         if self._announced < self._sequence:
-            failure = self._send(0, [], CONFIRM_SECONDS, settled=self._sequence)
-            if failure is not None:
+            header = self._header(0, settled_through=self._sequence)
+            failure = self._send(header, [], CONFIRM_SECONDS)
+            if failure is None:
+                self._has_announced(header)
+            else:
                 log.warning("a checkpoint is put off: %s", failure)
 
-    def _send(
-        self, sequence: int, leads: Sequence[bytes], timeout: float, settled: int | None = None
-    ) -> str | None:
+    def _look_for_dead(self) -> None:
+        """Now and then: tells the consumers what dead producers of this host had settled."""
+        if self._records is None or self._elapsed() < self._look_for_dead_at:
+            return
+        self._look_for_dead_at = self._elapsed() + self._quiet_seconds
+        self._records.announce_dead(lambda header: self._send(header, [], CONFIRM_SECONDS) is None)
+
+    def _header(self, sequence: int, settled_through: int) -> Header:
+        return Header(self._producer_id, sequence, settled_through, self._settled_leads, self._voids)
+
+    def _has_announced(self, header: Header) -> None:
+        self._announced = header.settled_through
+        self._voids = ()
+
+    def _send(self, header: Header, leads: Sequence[bytes], timeout: float) -> str | None:
         """Publishes one message; the reason if it is not confirmed within `timeout` seconds."""
-        settled = sequence - 1 if settled is None else settled
-        header = Header(self._producer_id, sequence, settled, self._settled_leads, self._voids)
         try:
             self._producer.publish(encode_batch(header, leads), timeout)
         except NotConfirmed as error:
             return str(error)
         except Exception as error:
             # Without this thread every request would wait for ever; this one fails, and the log says why.
-            log.exception("message %d cannot be published", sequence)
+            log.exception("message %d of %s cannot be published", header.sequence, header.producer_id)
             return f"{type(error).__name__}: {error}"
-        self._announced = settled
-        self._voids = ()
         return None
 
 

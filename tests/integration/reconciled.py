@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Engine
 
-from admin_service.reconciliation import reconcile
+from admin_service.reconciliation import AskDepth, reconcile
 from consumer.writer import Writer
 from shared.messages import Batch
 from shared.queues import Depth, QueueUnavailable
@@ -62,7 +62,7 @@ def reconciled(
     engine: Engine,
     *,
     seconds: float = 61,
-    depth: Depth | QueueUnavailable = DRAINED,
+    depth: Depth | QueueUnavailable | AskDepth = DRAINED,
     page: int = 1,
     limit: int = 10,
 ) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def reconciled(
     def ask() -> Depth:
         if isinstance(depth, QueueUnavailable):
             raise depth
-        return depth
+        return depth if isinstance(depth, Depth) else depth()
 
     return reconcile(engine, ask, lambda: NOON + timedelta(seconds=seconds), page, limit)
 

@@ -31,6 +31,9 @@ class Transport(Protocol):
     def waiting(self) -> int:
         """How many messages are durable in the queue, asked of it by somebody else."""
 
+    def purge(self) -> None:
+        """Somebody removes every message that waits."""
+
     def bytes_read_ahead(self) -> int:
         """How much has left the queue for its consumers."""
 
@@ -49,6 +52,11 @@ class SqliteTransport:
 
     def waiting(self) -> int:
         return sum(self._ask("SELECT count(*) FROM messages"))
+
+    def purge(self) -> None:
+        for path in self.folder.glob("*.queue"):
+            with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("DELETE FROM messages")
 
     def bytes_read_ahead(self) -> int:
         return sum(self._ask("SELECT coalesce(sum(length(body)), 0) FROM messages WHERE attempts > 0"))
@@ -100,6 +108,10 @@ class RabbitTransport:
         with self.channel() as channel:
             count: int = channel.queue_declare(queue, passive=True).method.message_count
         return count
+
+    def purge(self) -> None:
+        with self.channel() as channel:
+            channel.queue_purge(LEADS)
 
     def bytes_read_ahead(self) -> int:
         return self.proxy.bytes_to_client

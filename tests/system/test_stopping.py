@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import signal
+import time
 from http.client import IncompleteRead
 
 from tests.system.posting import POSTERS, Posting, accepted_ids, post_at_once
-from tests.system.running import System, wait_until_gone
+from tests.system.running import ADMIN, System, wait_until_gone
+
+SETTLED_SECONDS = 20.0
 
 
 def is_listed_once(system: System, accepted: list[str], unanswered: int = 0) -> bool:
@@ -24,6 +27,22 @@ def is_listed_once(system: System, accepted: list[str], unanswered: int = 0) -> 
     return True
 
 
+def is_accounted_for(system: System, accepted: list[str]) -> bool:
+    """Whether no lead is missing, with the producers that were killed having told what they had accepted."""
+    with system.client(ADMIN) as admin:
+        give_up_at = time.monotonic() + SETTLED_SECONDS
+        while True:
+            data = admin.ask("GET", "/admin/api/reconciliation?limit=100").data
+            settled = sum(producer["settledLeads"] for producer in data["items"])
+            if settled >= len(accepted) and data["pending"] == 0:
+                break
+            assert time.monotonic() < give_up_at, data
+            time.sleep(0.1)
+    assert (data["missing"], data["inconsistent"]) == (0, 0)
+    assert data["settled"]["leads"] >= len(accepted)
+    return True
+
+
 def test_answered_leads_outlive_power_cuts(own_system: System) -> None:
     own_system.start()
     processes = own_system.processes()
@@ -31,6 +50,7 @@ def test_answered_leads_outlive_power_cuts(own_system: System) -> None:
     own_system.kill(processes)
     assert {answer.status for answer in answers} == {201}
     own_system.start()
+    assert is_accounted_for(own_system, accepted_ids(answers))
     assert is_listed_once(own_system, accepted_ids(answers))
 
 
@@ -44,7 +64,11 @@ def test_leads_answered_while_the_power_is_cut_outlive_that(own_system: System) 
     assert [fault for fault in posting.faults if not isinstance(fault, IncompleteRead)] == []
     assert {answer.status for answer in posting.answers} == {201}
     own_system.start()
-    assert is_listed_once(own_system, accepted_ids(posting.answers), unanswered=POSTERS)
+    accepted = accepted_ids(posting.answers)
+    assert is_accounted_for(own_system, accepted)
+    assert is_listed_once(own_system, accepted, unanswered=POSTERS)
+    reconciled = own_system.run_to_end("reconcile")
+    assert reconciled.status == 0, reconciled.output
 
 
 def survives(system: System, posting: Posting) -> bool:
