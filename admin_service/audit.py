@@ -1,8 +1,9 @@
-"""Who changed which user or key: written in the transaction of the change itself."""
+"""Who changed which user, key or lead: written in the transaction of the change itself."""
 
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from flask import g, has_request_context
 from sqlalchemy import Connection, insert
@@ -16,7 +17,7 @@ def record_change(
     connection: Connection,
     action: str,
     target: str,
-    target_id: int,
+    target_id: int | UUID,
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
 ) -> None:
