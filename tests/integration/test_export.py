@@ -197,4 +197,5 @@ def test_a_fault_before_the_first_line_is_an_error_of_its_own(doomed_engine: Eng
     app, partner = new_app("admin", doomed_engine, keys), add_partner(doomed_engine)
     leads_table.drop(doomed_engine)
 
-    assert is_error(partner.calls(app).get(EXPORT), 500, "Internal server error")
+    message = "The database cannot be reached now; try again"
+    assert is_error(partner.calls(app).get(EXPORT), 503, message)
