@@ -35,7 +35,7 @@ blueprint = Blueprint("access_tokens", __name__, url_prefix="/admin/api/user/<in
 class Expiration(fields.Field[datetime.datetime]):
     """`YYYY-MM-DD HH:MM:SS` in UTC, not in the past."""
 
-    json_schema = {"type": "string", "pattern": r"^\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2}$"}
+    json_schema = {"type": "string", "format": "future-time", "description": "`YYYY-MM-DD HH:MM:SS`, UTC"}
 
     def _deserialize(self, value: Any, *_: Any, **__: Any) -> datetime.datetime:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_service.lead_bodies import SENT
 from shared.api_schemas import (
     BOOLEAN,
     CURSOR_PAGINATION,
@@ -48,8 +49,27 @@ LEAD = closed(
     },
     {"clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."}},
 )
+_AS_SENT = {"description": "As it was sent, whatever that is.", "examples": [None]}
+QUARANTINED_LEAD = closed(
+    "QuarantinedLead",
+    {name: LEAD["properties"][name] for name in LEAD["required"]}
+    | dict.fromkeys(SENT, _AS_SENT)
+    | {
+        "status": one_of("quarantined"),
+        "reason": text("refused_by_database"),
+        "duplicateOf": {"type": "null"},
+        "requestId": nullable(text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5")),
+        "storedAt": {"type": "null"},
+    },
+    {
+        "clientEmail": LEAD["properties"]["clientEmail"],
+        "detail": text("ValueError: Invalid isoformat string: 'never'") | {"description": "For admins."},
+    },
+)
 LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
-ONE_LEAD = success_of(200, "Lead", LEAD)
+ONE_LEAD = success_of(200, "Lead", {"anyOf": [LEAD, QUARANTINED_LEAD]}, ("ETag",)) | {
+    304: Answer("It is as it was when it had the ETag in `If-None-Match`", headers=("ETag",))
+}
 
 _EXCHANGED = {
     "requestId": text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5"),
@@ -132,7 +152,7 @@ def _issued(api_token: JsonSchema) -> JsonSchema:
     return closed(None, {"status": {"const": "Ok"}, "api_token": api_token, **more})
 
 
-NEW_KEY = {"expirationDate": "2030-12-31 23:59:59", "rotate": True}
+NEW_KEY = {"expirationDate": "2099-12-31 23:59:59", "rotate": True}
 _NO_KEY: JsonSchema = {"type": "null", "examples": [None]}
 _KEY = text("p8Zt0c3bJrX9vN5qL1mK7wY2aD4fG6hS8eU0iO3xR5s")
 KEY_ISSUED = {

@@ -30,7 +30,7 @@ from shared.columns import sort_key
 from shared.database import writing
 from shared.errors import success, validation_failed
 from shared.identity import ROLE_ADMIN
-from shared.json_fields import JsonBoolean
+from shared.json_fields import JsonBoolean, JsonInteger
 from shared.models import app_users
 from shared.openapi import DONE, answers, takes
 from shared.passwords import MIN_PASSWORD, Passwords
@@ -52,8 +52,8 @@ class UserSchema(Schema):
     roles = fields.List(fields.String(validate=validate.OneOf(ROLES)), validate=validate.Length(min=1))
     description = fields.String(allow_none=True, validate=validate.Length(max=10_000))
     sourceUrl = fields.String(allow_none=True, validate=validate.Length(max=2048), attribute="source_url")
-    rateLimitPerMinute = fields.Integer(
-        strict=True, allow_none=True, validate=validate.Range(1, 10**9), attribute="rate_limit_per_minute"
+    rateLimitPerMinute = JsonInteger(
+        allow_none=True, validate=validate.Range(1, 10**9), attribute="rate_limit_per_minute"
     )
 
 

@@ -9,6 +9,7 @@ from flask import Flask
 from ingest_service import batches, leads
 from ingest_service.predecessors import Records, records_folder
 from ingest_service.publisher import Publisher
+from ingest_service.stored_duplicates import stored_duplicates_of
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
@@ -55,6 +56,7 @@ def create_app(
 
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     app.extensions["leadgate.publisher"] = publisher
+    app.extensions["leadgate.stored_duplicates"] = stored_duplicates_of(settings)
     app.register_blueprint(leads.blueprint)
     app.register_blueprint(batches.blueprint)
     publish_api(app, "/api", "Leadgate ingest", API)

@@ -12,11 +12,14 @@ from uuid_utils.compat import uuid7
 
 from ingest_service.idempotency import hash_of_key, lead_id_of
 from ingest_service.publisher import Publisher
+from ingest_service.stored_duplicates import StoredDuplicates
 from shared.errors import ApiError
 from shared.messages import Lead
 from shared.queues import NotConfirmed
 
 log = logging.getLogger("leadgate.accepting")
+
+DUPLICATE = "Duplicate lead detected"
 
 
 def receive(
@@ -42,6 +45,12 @@ def receive(
         traceparent=request.headers.get("traceparent"),
         key_hash=key_hash,
     )
+
+
+def refused_duplicates(leads: Sequence[Lead]) -> list[bool]:
+    """Of each of these leads of one partner, whether DUPLICATE_POLICY refuses it."""
+    stored: StoredDuplicates | None = current_app.extensions["leadgate.stored_duplicates"]
+    return [False] * len(leads) if stored is None else stored.among(leads)
 
 
 def make_durable(leads: Sequence[bytes]) -> str:

@@ -6,13 +6,13 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from ingest_service.accepting import make_durable, receive
+from ingest_service.accepting import DUPLICATE, make_durable, receive, refused_duplicates
 from ingest_service.answers import BATCH, BATCH_ANSWERED, BATCH_IN_CSV, BATCH_IN_NDJSON
 from ingest_service.batch_formats import CSV, NDJSON, Entry, NoLead, Unreadable, read_entries
 from ingest_service.idempotency import HEADER, key_of_request
@@ -21,7 +21,7 @@ from shared.access import signed_in
 from shared.bodies import read_body
 from shared.errors import ApiError, FieldErrors, dotted, success, validation_failed
 from shared.identity import ROLE_API_CLIENT
-from shared.messages import encode_lead
+from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
 from shared.times import format_time, utc_now
 
@@ -36,19 +36,37 @@ blueprint = Blueprint("batches", __name__)
 _flags = LeadFlags()
 
 
+class _Good(NamedTuple):
+    """A valid lead, as it goes into the message, and its result."""
+
+    lead: Lead
+    encoded: bytes
+    result: dict[str, Any]
+
+
 @dataclass(slots=True)
 class _Batch:
-    """What has become of a batch so far: a result for each lead, and those that are good, encoded."""
+    """What has become of a batch so far: a result for each lead, and those that are good."""
 
     results: list[dict[str, Any]] = field(default_factory=list)
-    leads: list[bytes] = field(default_factory=list)
+    good: list[_Good] = field(default_factory=list)
     size: int = 0
 
-    def add(self, lead: bytes) -> None:
-        self.leads.append(lead)
-        self.size += len(lead)
+    def add(self, lead: Lead, result: dict[str, Any]) -> None:
+        self.good.append(_Good(lead, encode_lead(lead), result))
+        self.size += len(self.good[-1].encoded)
         if self.size > MESSAGE_BYTES:
             raise RequestEntityTooLarge
+
+    def refuse_duplicates(self) -> None:
+        """Refuses those of the good leads that DUPLICATE_POLICY does not want."""
+        refused = refused_duplicates([good.lead for good in self.good])
+        for good, is_refused in zip(self.good, refused, strict=True):
+            if is_refused:
+                del good.result["id"]
+                good.result.pop("warnings", None)
+                good.result["errors"] = {"email": [DUPLICATE]}
+        self.good = [good for good, is_refused in zip(self.good, refused, strict=True) if not is_refused]
 
 
 @blueprint.post("/api/leads/batch")
@@ -74,7 +92,7 @@ def post_batch() -> Response:
         batch = _read(read_entries(read_body(BODY_BYTES)), flags, key, received_at)
     except Unreadable as error:
         raise validation_failed({"leads": [str(error)]}) from None
-    accepted, all_leads = len(batch.leads), len(batch.results)
+    accepted, all_leads = len(batch.good), len(batch.results)
     data: dict[str, Any] = {
         "status": "valid" if flags["dryRun"] else "queued",
         "accepted": accepted,
@@ -86,7 +104,10 @@ def post_batch() -> Response:
     if not accepted:
         raise ApiError(400, "No lead is valid", extra={"data": data | {"status": "rejected"}})
     if not flags["dryRun"]:
-        data |= {"durability": make_durable(batch.leads), "receivedAt": format_time(received_at)}
+        data |= {
+            "durability": make_durable([good.encoded for good in batch.good]),
+            "receivedAt": format_time(received_at),
+        }
     code = 207 if accepted < all_leads else 200 if flags["dryRun"] else 201
     are = "valid" if flags["dryRun"] else "accepted"
     return success(code, f"{accepted} of {all_leads} leads {are}", data)
@@ -107,7 +128,7 @@ def _read(entries: Iterable[Entry], flags: dict[str, bool], key: str | None, rec
             result["errors"] = error.errors
         else:
             lead = receive(content, received_at, key, index)
-            batch.add(encode_lead(lead))
+            batch.add(lead, result)
             result["id"] = None if flags["dryRun"] else lead.id
             if warnings:
                 result["warnings"] = warnings[:MAX_BLAMED]
@@ -117,6 +138,7 @@ def _read(entries: Iterable[Entry], flags: dict[str, bool], key: str | None, rec
         batch.results.append(result)
     if not batch.results:
         raise Unreadable("There are no leads")
+    batch.refuse_duplicates()
     return batch
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from flask import Blueprint, Response, request
 
-from ingest_service.accepting import make_durable, receive
+from ingest_service.accepting import DUPLICATE, make_durable, receive, refused_duplicates
 from ingest_service.answers import LEAD, LEAD_ACCEPTED, LEAD_SAVED, TRACKED_LEAD
 from ingest_service.idempotency import HEADER, key_of_request
 from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, LeadFlags, read_lead
 from shared.access import signed_in
 from shared.bodies import json_object
-from shared.errors import answer, success
+from shared.errors import ApiError, answer, success
 from shared.identity import ROLE_API_CLIENT
 from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
@@ -26,7 +26,7 @@ _flags = LeadFlags()
 @blueprint.post("/api/leads")
 @signed_in(ROLE_API_CLIENT)
 @takes(body=LEAD_FORM.schema, example=LEAD, query=_flags, headers=(HEADER,))
-@answers(LEAD_ACCEPTED)
+@answers(LEAD_ACCEPTED, errors=(409,))
 def post_lead() -> Response:
     """Accepts one lead: 201 once it is durable.
 
@@ -49,7 +49,7 @@ def post_lead() -> Response:
 @blueprint.post("/api/tracking/")
 @signed_in(ROLE_API_CLIENT)
 @takes(body=TRACKING_FORM.schema, example=TRACKED_LEAD, query=_flags, headers=(HEADER,))
-@answers(LEAD_SAVED)
+@answers(LEAD_SAVED, errors=(409,))
 def post_tracked_lead() -> Response:
     """Accepts one lead as the first seed's clients send it, and answers as they expect.
 
@@ -68,7 +68,13 @@ def post_tracked_lead() -> Response:
 
 
 def _read(form: Form, strict: bool) -> tuple[Lead, list[str]]:
-    """The valid lead in the body of the current request, received now, and warnings."""
+    """The valid lead in the body of the current request, received now, and warnings.
+
+    Raises ApiError 409 for a duplicate of a stored lead, if those are to be refused.
+    """
     key = key_of_request()
     content, warnings = read_lead(json_object(), form, strict=strict)
-    return receive(content, utc_now(), key), warnings
+    lead = receive(content, utc_now(), key)
+    if any(refused_duplicates([lead])):
+        raise ApiError(409, DUPLICATE)
+    return lead, warnings

@@ -51,6 +51,10 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
             "examples": ["order-7"],
         },
     },
+    "If-None-Match": {
+        "description": "ETags; if the answer has one of them still, it is 304 without a body.",
+        "schema": {"type": "string"},
+    },
     "X-Request-ID": {
         "description": "Kept if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else the request gets a new one.",
         "schema": {"type": "string"},
@@ -142,8 +146,10 @@ class _Writer:
         is_limited = described.answers.is_limited or described.role is not None
         limit: tuple[str, ...] = RATE_LIMIT_HEADERS if is_limited else ()
         responses: dict[str, Any] = {}
-        for code in sorted({*by_code, *_error_codes(described)}):
-            if code not in by_code:
+        for code in sorted({*by_code, *_error_codes(rule, described)}):
+            if code == 414:
+                responses["414"] = self._shared_error(code, in_seed_words=False, limit=())  # the server's own
+            elif code not in by_code:
                 responses[str(code)] = self._shared_error(code, is_seed_route(rule.rule), limit)
             elif code < 400:
                 responses[str(code)] = self._response(by_code[code], limit)
@@ -217,9 +223,11 @@ class _Writer:
         return is_new
 
 
-def _error_codes(described: Description) -> Iterator[int]:
+def _error_codes(rule: Rule, described: Description) -> Iterator[int]:
     """The errors that follow from what is taken and who may call, and those the view names."""
     yield 500
+    if rule.arguments or described.takes.query is not None:
+        yield 414
     yield from described.answers.errors
     if described.takes.body is not None or described.takes.query is not None or described.takes.headers:
         yield 400

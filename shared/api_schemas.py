@@ -112,6 +112,7 @@ ERRORS = {
     404: ("There is no such thing.", "Not found"),
     409: ("It would contradict what is there.", "Conflict"),
     413: ("The body is too long.", "The data value transmitted exceeds the capacity limit."),
+    414: ("The URL is too long.", "Request Line is too large (8192 > 4094)"),
     415: ("The body is of another kind.", "The body must be JSON: Content-Type: application/json"),
     422: ("It belongs to somebody else already.", "Email already in use"),
     429: ("Too many requests; come back after `retry_after` seconds.", "Rate limit exceeded"),
@@ -128,7 +129,11 @@ def error(code: int) -> JsonSchema:
 
 def seed_error(code: int) -> JsonSchema:
     """The error in the words of the first seed, on its routes."""
-    return _error(code, "error" if code == 429 else seed_word(code), ERRORS[code][1])
+    schema = _error(code, "error" if code == 429 else seed_word(code), ERRORS[code][1])
+    if code == 404:
+        # What cannot be the id of anything names no route, and that is the caller's mistake.
+        schema["properties"]["status"] = one_of(seed_word(404), seed_word(400))
+    return schema
 
 
 def _error(code: int, status: str, message: str) -> JsonSchema:

@@ -23,11 +23,14 @@ BUSY_SECONDS = 30
 SESSION = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
 
-def open_database(url: str, offload: Offload = run_here, *, session: str = "") -> Engine:
+def open_database(
+    url: str, offload: Offload = run_here, *, session: str = "", patience: int = READ_TIMEOUT_SECONDS
+) -> Engine:
     """An engine for `url`; connects when first used.
 
     `offload` runs the calls into SQLite (MySQL's are sockets, which gevent makes cooperative by itself).
-    `session` is what else MySQL is told to SET for each connection.
+    `session` is what else MySQL is told to SET for each connection; a server that has said nothing for
+    `patience` seconds is given up.
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url, offload)
@@ -38,10 +41,11 @@ def open_database(url: str, offload: Offload = run_here, *, session: str = "") -
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=1800,
+        pool_timeout=patience,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": READ_TIMEOUT_SECONDS,
-            "write_timeout": READ_TIMEOUT_SECONDS,
+            "read_timeout": patience,
+            "write_timeout": patience,
             "init_command": ", ".join(filter(None, [SESSION, session])),
         },
     )
@@ -49,7 +53,27 @@ def open_database(url: str, offload: Offload = run_here, *, session: str = "") -
     return engine
 
 
-def _open_sqlite(url: str, offload: Offload) -> Engine:
+def open_for_look_ups(url: str, offload: Offload = run_here, *, seconds: float) -> Engine:
+    """An engine for single SELECTs, each of which is all that goes over the line.
+
+    Waiting for a connection, connecting and each answer take `seconds` at most, then an error is raised.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        return _open_sqlite(url, offload, seconds)
+    timeouts = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), seconds)
+    return create_engine(
+        make_url(url).update_query_dict({"charset": "utf8mb4"}),
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        pool_reset_on_return=None,
+        pool_timeout=seconds,
+        pool_recycle=1800,
+        connect_args={**timeouts, "init_command": SESSION},
+    )
+
+
+def _open_sqlite(url: str, offload: Offload, busy_seconds: float = BUSY_SECONDS) -> Engine:
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -74,14 +98,14 @@ def _open_sqlite(url: str, offload: Offload) -> Engine:
     engine = create_engine(
         url,
         hide_parameters=True,
-        connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": BUSY_SECONDS},
+        connect_args={"factory": OffloadedConnection, "check_same_thread": False, "timeout": busy_seconds},
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _: object) -> None:
         # sqlite3's own transactions begin at the first write; ours begin when SQLAlchemy says so.
         connection.isolation_level = None
-        use_write_ahead_log(connection, BUSY_SECONDS)
+        use_write_ahead_log(connection, busy_seconds)
         for pragma in ("synchronous = FULL", "foreign_keys = ON"):
             connection.execute(f"PRAGMA {pragma}")
 

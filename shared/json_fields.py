@@ -21,6 +21,18 @@ class JsonBoolean(fields.Field[bool]):
         return value
 
 
+class JsonInteger(fields.Integer):
+    """A whole number, which JSON may also write as `600.0`; no text."""
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(strict=True, **more)
+
+    def _validated(self, value: Any) -> int:
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        return super()._validated(value)
+
+
 class UrlFlag(fields.Boolean):
     """A parameter of a URL that is `true` or `false`."""
 

@@ -177,6 +177,13 @@ class Settings:
         "a whole number from 0 to 36500",
         "how long after a lead another one of the same partner and email is a duplicate; 0: none is",
     )
+    duplicate_policy: str = _variable(
+        "DUPLICATE_POLICY",
+        "mark",
+        _one_of("mark", "reject"),
+        "mark or reject",
+        "reject answers 409 to a duplicate of a stored lead, for one read of the database; others are marked",
+    )
     trusted_proxies: int = _variable(
         "TRUSTED_PROXIES",
         0,

@@ -55,6 +55,7 @@ def test_the_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyP
         ("JWT_KEYS_DIR", "/srv/keys", "jwt_keys_dir", Path("/srv/keys")),
         ("EMAIL_HASH_KEY", "x" * 32, "email_hash_key", "x" * 32),
         ("DUPLICATE_WINDOW_DAYS", "0", "duplicate_window_days", 0),
+        ("DUPLICATE_POLICY", "reject", "duplicate_policy", "reject"),
         ("LOG_LEVEL", "debug", "log_level", "debug"),
     ],
 )
