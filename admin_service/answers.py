@@ -23,6 +23,8 @@ from shared.api_schemas import (
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.openapi import Answer, success_of
 
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+
 LEAD = closed(
     "StoredLead",
     {
@@ -69,6 +71,14 @@ QUARANTINED_LEAD = closed(
 LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
 ONE_LEAD = success_of(200, "Lead", {"anyOf": [LEAD, QUARANTINED_LEAD]}, ("ETag",)) | {
     304: Answer("It is as it was when it had the ETag in `If-None-Match`", headers=("ETag",))
+}
+EXPORT = {
+    200: Answer(
+        "Every lead, a line each",
+        text("id,status,duplicateOf,test,clientId,firstName"),
+        ("Content-Disposition",),
+        (CSV, NDJSON),
+    )
 }
 
 _EXCHANGED = {

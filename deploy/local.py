@@ -51,7 +51,7 @@ def test_unit(arguments: "list[str]") -> int:
 
 def fuzz(arguments: "list[str]") -> int:
     os.environ.setdefault("FUZZ_EXAMPLES", "60")
-    return become_pytest("tests/system/test_fuzzing.py", arguments)
+    return become_pytest("tests/system/test_fuzzing.py", ["-rP", *arguments])
 
 
 def postman_setup(arguments: "list[str]") -> int:

@@ -6,6 +6,7 @@ Monthly partitions of `leads` on MySQL are the migrations' work: nothing here de
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -42,6 +43,9 @@ _mysql: dict[str, Any] = {
 # The listing by `stored_at` ends so long before now, and a transaction that has taken longer since it stamped
 # its leads is rolled back: whoever polls the listing never misses one that was stored late.
 FEED_DELAY_SECONDS = 5
+
+# `lead_counts` has minutes for so long; hours, days and the sum of all time stay.
+MINUTES_KEPT = timedelta(hours=48)
 
 leads = Table(
     "leads",
@@ -97,6 +101,8 @@ lead_batches = Table(
     Column("duplicate", Integer, nullable=False),
     Column("quarantined", Integer, nullable=False),
     Column("erased", Integer, nullable=False),
+    # Sent again under their idempotency key: no leads of their own.
+    Column("repeated", Integer, nullable=False, server_default="0"),
     Column("first_received_at", UtcTime),
     Column("stored_at", UtcTime, nullable=False),
     Index(None, "stored_at"),
@@ -136,6 +142,9 @@ idempotency_keys = Table(
     Column("lead_id", LeadId, nullable=False),
     Column("content_hash", Bytes(32), nullable=False),
     Column("received_at", UtcTime, nullable=False),
+    # Of all that was accepted under the key, what holds it; derived from where it stood, so that it is
+    # known when it comes again.
+    Column("place_id", LeadId, nullable=False),
     Index(None, "lead_id"),
     **_mysql,
 )
