@@ -2,10 +2,11 @@
 
 PYTHON ?= python3
 ARGS ?=
+ID ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike fuzz postman-setup keys reconcile check clear-cache
+.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -50,3 +51,18 @@ check: ## check formatting, lint and types
 
 clear-cache: ## remove what tools and Python have kept to be faster; no data
 	@$(PYTHON) deploy/local.py clear-cache
+
+logs: ## show the last lines of what the running system says, and those that come
+	@$(PYTHON) deploy/local.py logs
+
+api-logs: ## show the last 10 API exchanges
+	@$(PYTHON) deploy/local.py api-logs
+
+api-logs-errors: ## show the last 10 that ended in an error
+	@$(PYTHON) deploy/local.py api-logs-errors
+
+api-logs-full: ## show all exchanges with a request id in full: ID=…, or it asks
+	@$(PYTHON) deploy/local.py api-logs-full "$(ID)"
+
+api-request-data: ## show the newest of them in full: ID=…, or it asks
+	@$(PYTHON) deploy/local.py api-request-data "$(ID)"

@@ -9,17 +9,19 @@ from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service import access_tokens, leads, logs, reconciliation, users
+from admin_service import access_tokens, exports, leads, logs, reconciliation, users
 from admin_service.commands import init_commands
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
+from shared.database_errors import init_database_errors
 from shared.identity import Identity
 from shared.keys import KeyRing
 from shared.models import identity_version
 from shared.offload import one_thread
 from shared.passwords import Passwords
 from shared.queues import Depth, Producer, depth_of_queue, open_log_producer
+from shared.reading import PATIENCE_SECONDS
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
 from shared.times import Clock, utc_now
@@ -44,7 +46,7 @@ def create_app(
     Nothing connects before `start` is called (admin_service/wsgi.py does) or a command runs.
     """
     settings = settings or read_settings()
-    database = engine or open_database(settings.leads_database_url, one_thread())
+    database = engine or open_database(settings.leads_database_url, one_thread(), patience=PATIENCE_SECONDS)
     identity = identity or Identity(database)
     passwords = passwords or Passwords(one_thread())
 
@@ -59,12 +61,14 @@ def create_app(
         return None
 
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
+    init_database_errors(app)
     app.extensions["leadgate.engine"] = database
     app.extensions["leadgate.passwords"] = passwords
     app.extensions["leadgate.depth"] = ask_depth or partial(depth_of_queue, settings, one_thread())
     app.extensions["leadgate.now"] = now
     for blueprint in (
         leads.blueprint,
+        exports.blueprint,
         users.blueprint,
         access_tokens.blueprint,
         reconciliation.blueprint,

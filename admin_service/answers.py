@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from admin_service.lead_bodies import SENT
 from shared.api_schemas import (
     BOOLEAN,
     CURSOR_PAGINATION,
@@ -21,6 +22,8 @@ from shared.api_schemas import (
 )
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.openapi import Answer, success_of
+
+CSV, NDJSON = "text/csv", "application/x-ndjson"
 
 LEAD = closed(
     "StoredLead",
@@ -48,8 +51,35 @@ LEAD = closed(
     },
     {"clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."}},
 )
+_AS_SENT = {"description": "As it was sent, whatever that is.", "examples": [None]}
+QUARANTINED_LEAD = closed(
+    "QuarantinedLead",
+    {name: LEAD["properties"][name] for name in LEAD["required"]}
+    | dict.fromkeys(SENT, _AS_SENT)
+    | {
+        "status": one_of("quarantined"),
+        "reason": text("refused_by_database"),
+        "duplicateOf": {"type": "null"},
+        "requestId": nullable(text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5")),
+        "storedAt": {"type": "null"},
+    },
+    {
+        "clientEmail": LEAD["properties"]["clientEmail"],
+        "detail": text("ValueError: Invalid isoformat string: 'never'") | {"description": "For admins."},
+    },
+)
 LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
-ONE_LEAD = success_of(200, "Lead", LEAD)
+ONE_LEAD = success_of(200, "Lead", {"anyOf": [LEAD, QUARANTINED_LEAD]}, ("ETag",)) | {
+    304: Answer("It is as it was when it had the ETag in `If-None-Match`", headers=("ETag",))
+}
+EXPORT = {
+    200: Answer(
+        "Every lead, a line each",
+        text("id,status,duplicateOf,test,clientId,firstName"),
+        ("Content-Disposition",),
+        (CSV, NDJSON),
+    )
+}
 
 _EXCHANGED = {
     "requestId": text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5"),

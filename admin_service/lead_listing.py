@@ -55,14 +55,14 @@ def read_page(connection: Connection, listing: Listing, now: Clock = utc_now) ->
     number = listing.page if listing.cursor is None else listing.cursor.page + 1
     if listing.cursor is None and total.is_exact and (number - 1) * limit >= total.number:
         return Page([], number, total, None)
-    rows = _rows(connection, listing, total)
+    rows = read_rows(connection, listing, total)
     there_is_more = len(rows) > limit or (order.is_feed and bool(rows))
     rows = rows[:limit]
     return Page(rows, number, total, Cursor(number, order.place_of(rows[-1])) if there_is_more else None)
 
 
-def _rows(connection: Connection, listing: Listing, total: Total) -> Sequence[Row[Any]]:
-    """The leads of the page and the one after it."""
+def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequence[Row[Any]]:
+    """The leads of the page and the one after it; `total` says about how many the whole list has."""
     order, need = listing.order, listing.limit + 1
     conditions, offset = _place(connection, listing)
     index = order.index(listing.wanted, few=total.is_exact and total.number <= COUNTED)

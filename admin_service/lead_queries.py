@@ -95,6 +95,12 @@ class LeadsQuery(LeadFilterSchema, SortedPageSchema):
             raise ValidationError("This value does not go together with `cursor`", "page")
 
 
+class ExportQuery(LeadFilterSchema):
+    """The parameters of `GET /api/leads/export`."""
+
+    format = fields.String(load_default="csv", validate=validate.OneOf(["csv", "ndjson"]))
+
+
 class LeadQuery(Schema):
     """The parameters of `GET /api/leads/{id}`."""
 

@@ -7,25 +7,24 @@ import time
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, Response, g
-from sqlalchemy import ColumnElement, select
+from flask import Blueprint, Response, g, request
 
 from admin_service.answers import LEADS, ONE_LEAD
 from admin_service.database import engine_of_app
 from admin_service.lead_bodies import lead_bodies
 from admin_service.lead_cursors import read_cursor, write_cursor
 from admin_service.lead_listing import Listing, read_page
+from admin_service.lead_lookup import find_lead
 from admin_service.lead_order import Order
 from admin_service.lead_queries import LeadQuery, LeadsQuery, filter_of
 from admin_service.pagination import page_of, query_parameters
 from shared.access import signed_in
 from shared.errors import ApiError, success
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
-from shared.models import leads
 from shared.openapi import answers, takes
 from shared.reading import reading
 
-POLL_SECONDS = 0.05
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.4  # between two looks for a lead that is not there yet
 READ_HEADERS = {"Cache-Control": "private, no-cache"}
 
 blueprint = Blueprint("leads", __name__)
@@ -41,12 +40,13 @@ _lead_query = LeadQuery()
 def list_leads() -> Response:
     """One page of leads, the newest first unless asked otherwise."""
     query = _leads_query.load(query_parameters())
-    wanted = filter_of(query, None if _is_admin() else g.user.id)
+    client_id = _own_client_id()
+    wanted = filter_of(query, client_id)
     order = Order(query["sortBy"], query["sortOrder"] == "DESC")
     cursor = read_cursor(query["cursor"], wanted, order) if "cursor" in query else None
     with reading(engine_of_app()).connect() as connection:
         page = read_page(connection, Listing(wanted, order, query["limit"], query["page"], cursor))
-        items = lead_bodies(connection, page.rows, for_admin=_is_admin())
+        items = lead_bodies(connection, page.rows, for_admin=client_id is None)
     data = page_of(items, page.number, query["limit"], page.total.number, is_exact=page.total.is_exact)
     data["pagination"]["nextCursor"] = write_cursor(page.end, wanted, order) if page.end else None
     return success(200, "Leads", data, READ_HEADERS)
@@ -54,18 +54,26 @@ def list_leads() -> Response:
 
 @blueprint.get("/api/leads/<lead_id>")
 @signed_in(ROLE_API_CLIENT)
-@takes(query=_lead_query)
+@takes(query=_lead_query, headers=("If-None-Match",))
 @answers(ONE_LEAD, errors=(404,))
 def get_lead(lead_id: str) -> Response:
-    """One lead. With `wait`, the answer is held for that many seconds at most, until the lead is there."""
-    wait = _lead_query.load(query_parameters())["wait"]
+    """One lead, stored or quarantined.
+
+    With `wait`, the answer is held for that many seconds at most, until the lead is there.
+    """
     id = _lead_id(lead_id)
-    deadline = time.monotonic() + wait
+    deadline = time.monotonic() + _lead_query.load(query_parameters())["wait"]
+    pause = FIRST_PAUSE_SECONDS
     while (lead := _find(id)) is None:
-        if time.monotonic() >= deadline:
+        left = deadline - time.monotonic()
+        if left <= 0:
             raise ApiError(404, "Lead not found")
-        time.sleep(POLL_SECONDS)
-    return success(200, "Lead", lead, READ_HEADERS)
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+    response = success(200, "Lead", lead, READ_HEADERS)
+    response.add_etag()
+    response.make_conditional(request)
+    return response
 
 
 def _lead_id(text: str) -> UUID:
@@ -75,17 +83,11 @@ def _lead_id(text: str) -> UUID:
     return UUID(text)
 
 
-def _is_admin() -> bool:
-    return ROLE_ADMIN in g.user.roles
-
-
-def _visible() -> list[ColumnElement[bool]]:
-    """What the caller may see: the conditions that keep other partners' leads out."""
-    return [] if _is_admin() else [leads.c.client_id == g.user.id]
+def _own_client_id() -> int | None:
+    """The id of a partner, who sees no leads but its own; None for an admin, who sees all."""
+    return None if ROLE_ADMIN in g.user.roles else g.user.id
 
 
 def _find(id: UUID) -> dict[str, Any] | None:
     with reading(engine_of_app()).connect() as connection:
-        rows = connection.execute(select(leads).where(leads.c.id == id, *_visible())).all()
-        bodies = lead_bodies(connection, rows[:1], for_admin=_is_admin())
-    return bodies[0] if bodies else None
+        return find_lead(connection, id, _own_client_id())

@@ -17,6 +17,7 @@ _SUMS: dict[str, JsonSchema] = {
             "duplicate": integer(8),
             "quarantined": integer(1),
             "erased": integer(0),
+            "repeated": integer(0) | {"description": "Sent again under their idempotency key."},
         },
     )
     | {"description": "What has a receipt, and what became of it."},

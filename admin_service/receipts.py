@@ -29,7 +29,7 @@ from sqlalchemy import (
 from shared.models import lead_batches, lead_producers
 
 GAPS_SHOWN = 100  # of each producer
-OUTCOMES = ("stored", "duplicate", "quarantined", "erased")
+OUTCOMES = ("stored", "duplicate", "quarantined", "erased", "repeated")
 _receipt, _producer = lead_batches.c, lead_producers.c
 _SUMMED = ("accepted_batches", "accepted_leads", "batches", "voids", "leads", *OUTCOMES, "short_leads")
 

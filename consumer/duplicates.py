@@ -6,20 +6,19 @@ holds it until the commit: of two consumers with the same email one waits and se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, select
+from sqlalchemy import Connection
 
+from consumer.claims import claim
 from shared.database import upsert
 from shared.email_hashes import EmailHashes, open_email_hashes
 from shared.models import duplicate_keys
 from shared.settings import Settings
-
-CLIENTS_A_READ = 100  # SQLite takes conditions nested up to 1,000 deep
 
 Key = tuple[int, bytes]  # a partner, and the hash of an email
 
@@ -70,29 +69,9 @@ def duplicates_of(settings: Settings) -> Duplicates | None:
 
 
 def _claim(connection: Connection, claims: Mapping[Key, _First]) -> dict[Key, _First]:
-    """The first lead of each key: the one that is there, or else the claim. Nobody else can change it now."""
-    # That writes what is missing and locks what is there; a SELECT would not see another's until it commits.
-    upsert(connection, duplicate_keys, _rows(claims))
-    return {
-        (row.client_id, bytes(row.email_hash)): _First(row.lead_id, row.received_at)
-        for condition in _conditions(claims)
-        for row in connection.execute(select(duplicate_keys).where(condition))
-    }
-
-
-def _conditions(keys: Iterable[Key]) -> Iterator[ColumnElement[bool]]:
-    """Conditions that find the rows of all `keys` between them, each for CLIENTS_A_READ partners at most."""
-    hashes: dict[int, list[bytes]] = {}
-    for client_id, email_hash in keys:
-        hashes.setdefault(client_id, []).append(email_hash)
-    table = duplicate_keys.c
-    # Not as a list of pairs: SQLite would read the whole table for them.
-    of_clients = [
-        and_(table.client_id == client_id, table.email_hash.in_(of_client))
-        for client_id, of_client in hashes.items()
-    ]
-    for begin in range(0, len(of_clients), CLIENTS_A_READ):
-        yield or_(*of_clients[begin : begin + CLIENTS_A_READ])
+    """The first lead of each key: the one that is there, or else the claim."""
+    found = claim(connection, duplicate_keys, _rows(claims))
+    return {(row.client_id, bytes(row.email_hash)): _First(row.lead_id, row.received_at) for row in found}
 
 
 def _rows(firsts: Mapping[Key, _First]) -> list[dict[str, Any]]:

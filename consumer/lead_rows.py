@@ -6,12 +6,13 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import orjson
 from sqlalchemy import Connection, Engine, insert
 from sqlalchemy.exc import SQLAlchemyError
 
+from consumer.quarantine import REFUSED_BY_DATABASE
 from consumer.receipts import Receipt
 from shared.columns import sort_key
 from shared.database import blames_the_data, in_short
@@ -19,6 +20,23 @@ from shared.messages import Lead
 from shared.models import leads
 
 Spot = tuple[UUID, int, int]  # a lead's producer, the number of its batch, and its index there
+
+# Columns of `leads` that a partner fills, and the fields they come from.
+CONTENT_COLUMNS = {
+    "first_name": "firstName",
+    "last_name": "lastName",
+    "email": "email",
+    "phone": "phone",
+    "date_of_birth": "dateOfBirth",
+    "city": "city",
+    "zip_code": "zipCode",
+    "province_code": "provinceCode",
+    "country_code": "countryCode",
+    "verticals": "verticals",
+    "client_reference": "clientReference",
+    "test": "test",
+    "additional_data": "additionalData",
+}
 
 
 class LeadsRefused(Exception):
@@ -31,20 +49,30 @@ class LeadsRefused(Exception):
 
 @dataclass(slots=True)
 class Place:
-    """A lead's place in its batch, and what becomes of it: its row, or the fault it is quarantined for."""
+    """A lead's place in its batch, and what becomes of it: its row, the fault it is quarantined for, or
+    nothing, because it repeats one that was written before under the same key."""
 
     receipt: Receipt
     index: int
     lead: Lead
     row: dict[str, Any] = field(default_factory=dict)
     fault: str | None = None
+    reason: str = REFUSED_BY_DATABASE  # for which it is quarantined, if it is
+    is_repeat: bool = False
 
     @property
     def spot(self) -> Spot:
         return self.receipt.producer_id, self.receipt.sequence, self.index
 
     @property
+    def id(self) -> UUID:
+        """Of what was accepted here: the same however often the batch comes."""
+        return uuid5(self.receipt.producer_id, f"{self.receipt.sequence}/{self.index}")
+
+    @property
     def status(self) -> str:
+        if self.is_repeat:
+            return "repeated"
         return "quarantined" if self.fault else str(self.row["status"])
 
 

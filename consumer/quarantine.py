@@ -15,6 +15,7 @@ from shared.messages import Lead, encode_lead
 
 UNDECODABLE = "undecodable_message"
 REFUSED_BY_DATABASE = "refused_by_database"
+IDEMPOTENCY_CONFLICT = "idempotency_conflict"
 DETAIL_LENGTH = 500
 # A statement with it may be twice as long, and MariaDB takes 16 MiB.
 PAYLOAD_BYTES = 7 * 1024 * 1024
@@ -38,13 +39,12 @@ def quarantine_message(body: bytes, detail: str, attempts: int, now: datetime.da
 
 
 def quarantine_lead(
-    lead: Lead, detail: str, place: tuple[UUID, int, int], attempts: int, now: datetime.datetime
+    lead: Lead, id: UUID, reason: str, detail: str, attempts: int, now: datetime.datetime
 ) -> dict[str, Any]:
-    """The row for a lead; `place` is its producer, the number of its batch, and its index there."""
-    producer_id, sequence, index = place
+    """The row for a lead; `id` is that of its place."""
     row = _row(
-        id=uuid5(producer_id, f"{sequence}/{index}"),
-        reason=REFUSED_BY_DATABASE,
+        id=id,
+        reason=reason,
         detail=detail,
         payload=_payload(lead),
         attempts=attempts,

@@ -28,6 +28,7 @@ class Receipt:
     attempts: int = 0
     duplicate: int = 0
     quarantined: int = 0
+    repeated: int = 0
 
     @property
     def key(self) -> tuple[bytes, int]:
@@ -42,10 +43,11 @@ class Receipt:
             "last_sequence": self.sequence,
             "void": self.batch is None,
             "leads": len(of_batch),
-            "stored": len(of_batch) - self.duplicate - self.quarantined,
+            "stored": len(of_batch) - self.duplicate - self.quarantined - self.repeated,
             "duplicate": self.duplicate,
             "quarantined": self.quarantined,
             "erased": 0,
+            "repeated": self.repeated,
             "first_received_at": min((lead.received_at for lead in of_batch), default=None),
             "stored_at": stored_at,
         }
@@ -70,11 +72,11 @@ def correct_receipts(
 ) -> None:
     """The receipts were written before their leads, and not all of those were stored like that."""
     changed = sorted(
-        (receipt for receipt in receipts if receipt.duplicate or receipt.quarantined),
+        (receipt for receipt in receipts if receipt.duplicate or receipt.quarantined or receipt.repeated),
         key=lambda receipt: receipt.key,
     )
     rows = [receipt.row(stored_at) for receipt in changed]
-    upsert(connection, lead_batches, rows, replace=["stored", "duplicate", "quarantined"])
+    upsert(connection, lead_batches, rows, replace=["stored", "duplicate", "quarantined", "repeated"])
 
 
 def _missing(connection: Connection, batches: Sequence[tuple[Batch, int]]) -> list[Receipt]:

@@ -1,4 +1,4 @@
-"""The transaction: receipts, duplicates, leads, counts, all or nothing. Whoever acknowledges afterwards
+"""The transaction: receipts, keys, duplicates, leads, counts, all or nothing. Whoever acknowledges afterwards
 loses nothing."""
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.counts import count_rows
 from consumer.duplicates import Duplicates
+from consumer.idempotency import settle_keys
 from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, insert_leads, places_of
 from consumer.quarantine import quarantine_lead, quarantine_message
 from consumer.receipts import claim_receipts, correct_receipts, keep_producers
@@ -110,7 +111,8 @@ class Writer:
         began, stored_at = self._elapsed(), self._now() + datetime.timedelta(seconds=self._ahead)
         receipts = claim_receipts(connection, batches, stored_at)
         places = places_of(receipts, stored_at, refused)
-        good = [place for place in places if place.fault is None]
+        settle_keys(connection, places)
+        good = [place for place in places if place.fault is None and not place.is_repeat]
         if self._duplicates is not None:
             self._duplicates.mark(connection, [place.row for place in good])
         insert_leads(connection, good)
@@ -119,7 +121,12 @@ class Writer:
         parked = _parked(places, broken, stored_at)
         upsert(connection, quarantined_leads, parked, add=["attempts"], replace=["resolution", "resolved_at"])
         keep_producers(connection, batches, stored_at)
-        upsert(connection, lead_counts, count_rows(places), add=["leads"])
+        upsert(
+            connection,
+            lead_counts,
+            count_rows(place for place in places if not place.is_repeat),
+            add=["leads"],
+        )
         self._refuse_if_late(self._elapsed() - began)
 
     def _refuse_if_late(self, took: float) -> None:
@@ -139,6 +146,8 @@ def _count_in_receipts(places: Sequence[Place]) -> None:
             place.receipt.duplicate += 1
         elif place.status == "quarantined":
             place.receipt.quarantined += 1
+        elif place.status == "repeated":
+            place.receipt.repeated += 1
 
 
 def _parked(
@@ -149,7 +158,9 @@ def _parked(
         quarantine_message(delivery.body, why, delivery.attempts + 1, stored_at) for delivery, why in broken
     ]
     rows += [
-        quarantine_lead(place.lead, place.fault, place.spot, place.receipt.attempts + 1, stored_at)
+        quarantine_lead(
+            place.lead, place.id, place.reason, place.fault, place.receipt.attempts + 1, stored_at
+        )
         for place in places
         if place.fault is not None
     ]

@@ -51,7 +51,7 @@ def test_unit(arguments: "list[str]") -> int:
 
 def fuzz(arguments: "list[str]") -> int:
     os.environ.setdefault("FUZZ_EXAMPLES", "60")
-    return become_pytest("tests/system/test_fuzzing.py", arguments)
+    return become_pytest("tests/system/test_fuzzing.py", ["-rP", *arguments])
 
 
 def postman_setup(arguments: "list[str]") -> int:
@@ -109,6 +109,38 @@ def clear_cache(arguments: "list[str]") -> int:
     return clear(ROOT)
 
 
+def logs(arguments: "list[str]") -> int:
+    from deploy import run_log
+
+    path = run_log.path_in(ROOT, os.environ)
+    if not run_log.follow(path, sys.stdout):
+        print(f"There is no log at {path}: `make run` writes it", file=sys.stderr)
+        return 1
+    return 0
+
+
+def api_logs(arguments: "list[str]") -> int:
+    return show_logs("api-logs", arguments)
+
+
+def api_logs_errors(arguments: "list[str]") -> int:
+    return show_logs("api-logs-errors", arguments)
+
+
+def api_logs_full(arguments: "list[str]") -> int:
+    return show_logs("api-logs-full", arguments)
+
+
+def api_request_data(arguments: "list[str]") -> int:
+    return show_logs("api-request-data", arguments)
+
+
+def show_logs(target: str, arguments: "list[str]") -> int:
+    from deploy.virtual_environment import RUNTIME_LOCK
+
+    return become_module(RUNTIME_LOCK, "deploy.show_logs", [target, *filter(None, arguments)])
+
+
 TARGETS = {
     "help": (show_help, "show this list"),
     "run": (run, "run the whole system in the foreground, on SQLite unless *_URL variables name servers"),
@@ -124,12 +156,17 @@ TARGETS = {
     "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
     "fuzz": (fuzz, "send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more"),
     "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
+    "logs": (logs, "show the last lines of what the running system says, and those that come"),
+    "api-logs": (api_logs, "show the last 10 API exchanges"),
+    "api-logs-errors": (api_logs_errors, "show the last 10 that ended in an error"),
+    "api-logs-full": (api_logs_full, "show all exchanges with a request id in full"),
+    "api-request-data": (api_request_data, "show the newest of them in full"),
     "keys": (keys, "make a key that signs JWTs if there is none"),
     "reconcile": (reconcile, "compare what was accepted with what was settled; fails if anything is missing"),
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit", "fuzz")
+TAKE_ARGUMENTS = ("test", "test-unit", "fuzz", "api-logs-full", "api-request-data")
 
 
 def python_with(lock: str) -> Path:
@@ -143,12 +180,17 @@ def become_pytest(folder: str, arguments: "list[str]") -> int:
     """Turn this process into pytest over `folder`, or over the paths under tests/ among `arguments`."""
     from deploy.virtual_environment import DEV_LOCK
 
-    python = str(python_with(DEV_LOCK))
     # What stands later wins, so `-n 0` among the arguments turns the two workers off.
     workers = [] if {"--pdb", "no:xdist"}.intersection(arguments) else ["-n", "2", "--dist", "loadgroup"]
     named = any(word.startswith("tests") and (ROOT / word.split("::")[0]).exists() for word in arguments)
+    return become_module(DEV_LOCK, "pytest", [*workers, *([] if named else [folder]), *arguments])
+
+
+def become_module(lock: str, module: str, arguments: "list[str]") -> int:
+    """Turn this process into `python -m module` with what `lock` holds."""
+    python = str(python_with(lock))
     os.chdir(str(ROOT))
-    os.execv(python, [python, "-m", "pytest", *workers, *([] if named else [folder]), *arguments])  # noqa: S606
+    os.execv(python, [python, "-m", module, *arguments])  # noqa: S606
 
 
 def become_locust(profile: str) -> int:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
+from deploy.run_log import Output, RunLog, path_in
 from deploy.supervisor import KilledOnRequest, Part, PartFailed, StopRequested, Supervisor
 
 READY_SECONDS = 60.0
@@ -67,8 +68,9 @@ def run(root: Path, environment: Mapping[str, str], ensure_python: Callable[[], 
     refuse_taken(ports)
     python = ensure_python()
     refuse_taken(ports)  # again, because making .venv takes a minute
+    run_log = RunLog(sys.stdout, path_in(root, environment))
     try:
-        with _system(root, python, ports, environment) as supervisor:
+        with _system(root, python, ports, environment, shown=run_log) as supervisor:
             supervisor.show(welcome(ports, has_demo_users=_is_development(environment)))
             supervisor.watch()
     except StopRequested:
@@ -77,16 +79,24 @@ def run(root: Path, environment: Mapping[str, str], ensure_python: Callable[[], 
         return failure.status
     except (KilledOnRequest, PartFailed) as failure:
         print(failure, file=sys.stderr)
+    finally:
+        run_log.close()
     return 1
 
 
 @contextlib.contextmanager
 def _system(
-    root: Path, python: Path, ports: Ports, environment: Mapping[str, str], log: TextIO | None = None
+    root: Path,
+    python: Path,
+    ports: Ports,
+    environment: Mapping[str, str],
+    *,
+    shown: Output,
+    log: TextIO | None = None,
 ) -> Iterator[Supervisor]:
-    """The system, prepared, started and ready; it is stopped on leaving. What it says goes to `log`, or is
-    shown."""
-    with Supervisor(root, {**environment, "PYTHONUNBUFFERED": "1"}, log or sys.stdout) as supervisor:
+    """The system, prepared, started and ready; it is stopped on leaving. What its parts say goes to `shown`,
+    what preparing it says to `log`, or where ours goes."""
+    with Supervisor(root, {**environment, "PYTHONUNBUFFERED": "1"}, shown) as supervisor:
         prepared = supervisor.run("prepare", [str(python), "-m", "deploy.prepare"], log)
         if prepared != 0:
             raise PrepareFailed(prepared)
@@ -112,7 +122,7 @@ def demo(root: Path, environment: Mapping[str, str], ensure_python: Callable[[],
         with log_path.open("w", encoding="utf-8") as log:
             settings = demo_environment(environment, Path(folder, "data"), ports)
             try:
-                with _system(root, python, ports, settings, log) as supervisor:
+                with _system(root, python, ports, settings, shown=log, log=log) as supervisor:
                     return supervisor.run("demo", client)
             except StopRequested:
                 return INTERRUPTED

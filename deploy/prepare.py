@@ -12,7 +12,7 @@ from admin_service.user_records import create_user, find_user_id
 from shared.database import open_database, writing
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.keys import has_key, make_key
-from shared.migrations import upgrade
+from shared.migrations import upgrade_database
 from shared.passwords import Passwords
 from shared.settings import DEMO_PASSWORD, masked, read_settings
 from shared.times import utc_now
@@ -26,7 +26,7 @@ def main() -> int:
     try:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         engine = open_database(settings.leads_database_url)
-        upgrade(engine)
+        upgrade_database(settings.leads_database_url)
         if settings.app_env == "development":
             if not has_key(settings.jwt_keys_path):
                 make_key(settings.jwt_keys_path, utc_now())

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TextIO
 
 from deploy.child_process import ChildProcess
+from deploy.run_log import Output
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 SAME_REQUEST_SECONDS = 1.0
@@ -64,7 +65,7 @@ class Supervisor:
         self,
         folder: Path,
         environment: Mapping[str, str],
-        output: TextIO,
+        output: Output,
         head_start: float = 5.0,
         patience: float = 12.0,
     ) -> None:

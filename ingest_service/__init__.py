@@ -7,8 +7,6 @@ from uuid import uuid4
 from flask import Flask
 
 from ingest_service import batches, leads
-from ingest_service.predecessors import Records, records_folder
-from ingest_service.publisher import Publisher
 from ingest_service.stored_duplicates import stored_duplicates_of
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -17,6 +15,8 @@ from shared.identity import Identity
 from shared.keys import KeyRing
 from shared.offload import one_thread
 from shared.passwords import Passwords
+from shared.predecessors import Records, records_folder
+from shared.publisher import Publisher
 from shared.queues import Producer, open_log_producer, open_producer
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings

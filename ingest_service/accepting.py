@@ -11,10 +11,10 @@ from flask import current_app, g, request
 from uuid_utils.compat import uuid7
 
 from ingest_service.idempotency import hash_of_key, lead_id_of
-from ingest_service.publisher import Publisher
 from ingest_service.stored_duplicates import StoredDuplicates
 from shared.errors import ApiError
 from shared.messages import Lead
+from shared.publisher import Publisher
 from shared.queues import NotConfirmed
 
 log = logging.getLogger("leadgate.accepting")

@@ -16,11 +16,12 @@ from ingest_service.accepting import DUPLICATE, make_durable, receive, refused_d
 from ingest_service.answers import BATCH, BATCH_ANSWERED, BATCH_IN_CSV, BATCH_IN_NDJSON
 from ingest_service.batch_formats import CSV, NDJSON, Entry, NoLead, Unreadable, read_entries
 from ingest_service.idempotency import HEADER, key_of_request
-from ingest_service.schemas import MAX_BLAMED, MAX_LEADS, BatchSchema, LeadFlags, read_lead
+from ingest_service.schemas import MAX_LEADS, BatchSchema, LeadFlags
 from shared.access import signed_in
 from shared.bodies import read_body
 from shared.errors import ApiError, FieldErrors, dotted, success, validation_failed
 from shared.identity import ROLE_API_CLIENT
+from shared.lead_forms import MAX_BLAMED, read_lead
 from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
 from shared.times import format_time, utc_now

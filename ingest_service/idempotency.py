@@ -14,9 +14,9 @@ import orjson
 from flask import request
 
 from shared.errors import validation_failed
+from shared.lead_forms import MAX_KEY_LENGTH
 
 HEADER = "Idempotency-Key"
-MAX_KEY_LENGTH = 255
 _IDS = UUID("7d3f1a56-0a0e-4a4f-9d0c-2f9c54f8c1e7")  # ids that follow from keys and nothing else
 _QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')  # a string of RFC 8941
 _BARE = re.compile(r"[!#-~][ -~]{0,254}")

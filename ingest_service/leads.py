@@ -9,11 +9,12 @@ from flask import Blueprint, Response, request
 from ingest_service.accepting import DUPLICATE, make_durable, receive, refused_duplicates
 from ingest_service.answers import LEAD, LEAD_ACCEPTED, LEAD_SAVED, TRACKED_LEAD
 from ingest_service.idempotency import HEADER, key_of_request
-from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, LeadFlags, read_lead
+from ingest_service.schemas import LeadFlags
 from shared.access import signed_in
 from shared.bodies import json_object
 from shared.errors import ApiError, answer, success
 from shared.identity import ROLE_API_CLIENT
+from shared.lead_forms import LEAD_FORM, TRACKING_FORM, Form, read_lead
 from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
 from shared.times import format_time, utc_now

@@ -51,6 +51,10 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
             "examples": ["order-7"],
         },
     },
+    "If-None-Match": {
+        "description": "ETags; if the answer has one of them still, it is 304 without a body.",
+        "schema": {"type": "string"},
+    },
     "X-Request-ID": {
         "description": "Kept if it is 1 to 64 of `A-Z a-z 0-9 . _ -`; else the request gets a new one.",
         "schema": {"type": "string"},

@@ -164,6 +164,11 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5", pattern="^[A-Za-z0-9._-]{1,64}$"),
     },
     "Location": {"description": "Where it is read back.", "required": True, "schema": {"type": "string"}},
+    "Content-Disposition": {
+        "description": "The name of the file to save it as.",
+        "required": True,
+        "schema": {"type": "string"},
+    },
     "Retry-After": {"description": "Seconds to wait.", "required": True, "schema": _WHOLE},
     "WWW-Authenticate": {"description": "How to sign in.", "required": True, "schema": {"type": "string"}},
     "X-RateLimit-Limit": {"description": "Requests in each minute.", "schema": _WHOLE},

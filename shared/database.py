@@ -23,11 +23,14 @@ BUSY_SECONDS = 30
 SESSION = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
 
-def open_database(url: str, offload: Offload = run_here, *, session: str = "") -> Engine:
+def open_database(
+    url: str, offload: Offload = run_here, *, session: str = "", patience: int = READ_TIMEOUT_SECONDS
+) -> Engine:
     """An engine for `url`; connects when first used.
 
     `offload` runs the calls into SQLite (MySQL's are sockets, which gevent makes cooperative by itself).
-    `session` is what else MySQL is told to SET for each connection.
+    `session` is what else MySQL is told to SET for each connection; a server that has said nothing for
+    `patience` seconds is given up.
     """
     if make_url(url).get_backend_name() == "sqlite":
         return _open_sqlite(url, offload)
@@ -38,10 +41,11 @@ def open_database(url: str, offload: Offload = run_here, *, session: str = "") -
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,
         pool_recycle=1800,
+        pool_timeout=patience,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": READ_TIMEOUT_SECONDS,
-            "write_timeout": READ_TIMEOUT_SECONDS,
+            "read_timeout": patience,
+            "write_timeout": patience,
             "init_command": ", ".join(filter(None, [SESSION, session])),
         },
     )

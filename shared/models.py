@@ -97,6 +97,8 @@ lead_batches = Table(
     Column("duplicate", Integer, nullable=False),
     Column("quarantined", Integer, nullable=False),
     Column("erased", Integer, nullable=False),
+    # Sent again under their idempotency key: no leads of their own.
+    Column("repeated", Integer, nullable=False, server_default="0"),
     Column("first_received_at", UtcTime),
     Column("stored_at", UtcTime, nullable=False),
     Index(None, "stored_at"),
@@ -136,6 +138,9 @@ idempotency_keys = Table(
     Column("lead_id", LeadId, nullable=False),
     Column("content_hash", Bytes(32), nullable=False),
     Column("received_at", UtcTime, nullable=False),
+    # Of all that was accepted under the key, what holds it; derived from where it stood, so that it is
+    # known when it comes again.
+    Column("place_id", LeadId, nullable=False),
     Index(None, "lead_id"),
     **_mysql,
 )

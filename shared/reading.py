@@ -9,6 +9,7 @@ from typing import Any, cast
 from sqlalchemy import Connection, Engine, event
 
 READ_SECONDS = 5
+PATIENCE_SECONDS = READ_SECONDS + 2  # of a service that answers people; a statement ends by itself before
 _STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
 
 
@@ -33,7 +34,7 @@ def limit_reads_of_mysql(engine: Engine) -> None:
             return statement, parameters
         if getattr(connection.dialect, "is_mariadb", False):
             return f"SET STATEMENT max_statement_time={READ_SECONDS} FOR {statement}", parameters
-        hint = f"/*+ MAX_EXECUTION_TIME({READ_SECONDS * 1000}) */"
+        hint = f"/*+ MAX_EXECUTION_TIME({int(READ_SECONDS * 1000)}) */"
         return statement.replace("SELECT", f"SELECT {hint}", 1), parameters
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import secrets
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import NAMESPACE_OID, UUID, uuid4, uuid5
 
 from sqlalchemy import Engine, insert
 
@@ -76,6 +78,19 @@ def make_lead(*, client_id: int = 1, received_at: datetime | None = None, **cont
         request_id=f"request-{next(_numbers)}",
         content=lead_body(**content),
     )
+
+
+def make_keyed_lead(key: str, **more: Any) -> Lead:
+    """An accepted lead that was sent under that idempotency key."""
+    lead = make_lead(**more)
+    id = uuid5(NAMESPACE_OID, f"{lead.client_id}/{key}")
+    return replace(lead, id=id, key_hash=hashlib.sha256(key.encode()).digest())
+
+
+def sent_again(lead: Lead, **changes: Any) -> Lead:
+    """The same lead under the same key, perhaps with changes in what it says, as it is accepted once more."""
+    later = make_lead(client_id=lead.client_id)
+    return replace(lead, content=lead.content | changes, received_at=later.received_at)
 
 
 def make_batch(

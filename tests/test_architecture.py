@@ -29,6 +29,7 @@ SUPERVISORS = {
         "load",
         "local",
         "local_system",
+        "run_log",
         "supervisor",
         "virtual_environment",
     )

@@ -7,7 +7,7 @@ from flask.cli import with_appcontext
 
 from admin_service.commands import CommandGroup, errors_in_a_line
 from admin_service.database import engine_of_app
-from shared.migrations import upgrade
+from shared.migrations import upgrade_database
 
 
 @click.group("db", cls=CommandGroup)
@@ -19,6 +19,7 @@ def db_commands() -> None:
 @with_appcontext
 def db_upgrade() -> None:
     """Brings the tables to the newest version."""
+    url = engine_of_app().url.render_as_string(hide_password=False)
     with errors_in_a_line():
-        upgrade(engine_of_app())
+        upgrade_database(url)
     click.echo("The tables are at the newest version.")

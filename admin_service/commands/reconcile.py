@@ -64,7 +64,7 @@ def _sums(data: dict[str, Any]) -> Table:
     settled = data["settled"]
     table.add_row("accepted", str(data["accepted"]["batches"]), str(data["accepted"]["leads"]))
     table.add_row("settled", str(settled["batches"]), str(settled["leads"]))
-    for outcome in ("stored", "duplicate", "quarantined", "erased"):
+    for outcome in ("stored", "duplicate", "quarantined", "erased", "repeated"):
         table.add_row(f"  {outcome}", "", str(settled[outcome]))
     table.add_row("given up", str(data["givenUp"]), "")
     table.add_row("pending", str(data["pending"]), "")

@@ -10,7 +10,19 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, text
 
+from shared.database import open_database
+
 LOCK_SECONDS = 60
+MIGRATION_SECONDS = 24 * 3600  # one statement may have to write a large table anew
+
+
+def upgrade_database(url: str) -> None:
+    """Brings the tables of the database at `url` to the newest version, however long that takes."""
+    engine = open_database(url, patience=MIGRATION_SECONDS)
+    try:
+        upgrade(engine)
+    finally:
+        engine.dispose()
 
 
 def upgrade(engine: Engine) -> None:

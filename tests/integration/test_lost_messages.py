@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import Engine
 
 from consumer.writer import Writer
-from ingest_service.predecessors import Records
-from ingest_service.publisher import Publisher
 from shared.keys import KeyRing
 from shared.messages import decode_batch, encode_lead
+from shared.predecessors import Records
+from shared.publisher import Publisher
 from shared.queues import NotConfirmed, Producer, depth_of_queue, open_consumer, open_producer
 from tests.factories import NOON, make_lead
 from tests.integration.calling import new_app

@@ -36,7 +36,7 @@ def test_what_was_accepted_is_settled(engine: Engine) -> None:
 
     data = reconciled(engine)
 
-    outcomes = {"stored": 9, "duplicate": 0, "quarantined": 0, "erased": 0}
+    outcomes = {"stored": 9, "duplicate": 0, "quarantined": 0, "erased": 0, "repeated": 0}
     assert (data["missing"], data["pending"], data["inconsistent"]) == (0, 0, 0)
     assert data["accepted"] == {"batches": 3, "leads": 9}
     assert data["settled"] == {"batches": 3, "leads": 9} | outcomes

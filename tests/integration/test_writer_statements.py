@@ -8,20 +8,26 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, event, text
 
+from shared.messages import Lead
 from shared.models import leads
-from tests.factories import NOON, make_batch, make_lead, make_writer
+from tests.factories import NOON, make_batch, make_keyed_lead, make_lead, make_writer, sent_again
 from tests.integration.stored import assert_all_stored_once, counted, number_of
 
 
 def executions_of(engine: Engine, number_of_leads: int) -> int:
     """How often a cursor executes while that many leads are written."""
+    return executions(engine, [make_lead() for _ in range(number_of_leads)])
+
+
+def executions(engine: Engine, batch: list[Lead]) -> int:
+    """The same for these leads in one batch."""
     executed: list[str] = []
 
     def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
         executed.append(statement)
 
     event.listen(engine, "before_cursor_execute", note)
-    make_writer(engine).write([(make_batch([make_lead() for _ in range(number_of_leads)]), 0)])
+    make_writer(engine).write([(make_batch(batch), 0)])
     event.remove(engine, "before_cursor_execute", note)
     return len(executed)
 
@@ -41,16 +47,26 @@ def test_two_hundred_batches_take_hardly_more_executions_than_one(engine: Engine
     assert len([statement for statement in executed if not statement.startswith("SELECT")]) <= 8
 
 
+def test_a_thousand_idempotency_keys_take_two_executions_more_than_none(engine: Engine) -> None:
+    keyed = [make_keyed_lead(str(number)) for number in range(1000)]
+    without = executions_of(engine, 1000)
+
+    # They are claimed, and read.
+    assert executions(engine, keyed) == without + 2
+    # The leads that are there are read, and the receipt is corrected; but no lead is written.
+    assert executions(engine, [sent_again(lead, city="Bonn") for lead in keyed]) <= without + 4
+
+
 @pytest.mark.parametrize("engine", ["mariadb", "mysql"], indirect=True)
 def test_the_driver_sends_a_thousand_leads_in_a_few_statements(engine: Engine) -> None:
-    batch = make_batch([make_lead() for _ in range(1000)])
+    batch = make_batch([make_keyed_lead(str(number)) for number in range(1000)])
     connection, before = inserts_so_far(engine)
 
     make_writer(engine).write([(batch, 0)])
 
     same_connection, after = inserts_so_far(engine)
     assert same_connection == connection
-    assert 4 <= after - before <= 8
+    assert 5 <= after - before <= 9
     assert number_of(engine, leads) == 1000
 
 

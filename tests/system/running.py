@@ -90,10 +90,10 @@ class System:
             os.close(stdin)
         self._wait_until_ready()
 
-    def run_to_end(self, target: str = "run", **variables: str) -> Ended:
+    def run_to_end(self, target: str = "run", *arguments: str, **variables: str) -> Ended:
         """Run a target that is expected to end by itself; `variables` are set beside the system's own."""
         completed = subprocess.run(
-            self._command(target),
+            [*self._command(target), *arguments],
             cwd=ROOT,
             env=self.environment | variables,
             stdin=subprocess.DEVNULL,

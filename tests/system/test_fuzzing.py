@@ -16,8 +16,10 @@ import pytest
 from tests.system.running import ADMIN, System
 
 FOLDER = Path(__file__).parent / "fuzzing"
-FEW = 3  # for each operation, beside those that cover each edge of a schema once
+FEW = 8  # requests for each operation
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", FEW))
+# To cover each edge of every schema takes long: not where only a few requests are wanted.
+PHASES = ["examples", "fuzzing", "stateful", *(["coverage"] if EXAMPLES > FEW else [])]
 SECONDS_EACH = 10
 
 
@@ -26,7 +28,7 @@ def fuzz(port: int, path: str, token: str, folder: Path) -> int:
     command = [
         *(Path(sys.executable).with_name("st"), "--config-file", FOLDER / "schemathesis.toml"),
         *("run", f"http://127.0.0.1:{port}{path}", "--header", f"Authorization: Bearer {token}"),
-        *("--max-examples", str(EXAMPLES), "--continue-on-failure"),
+        *("--max-examples", str(EXAMPLES), "--continue-on-failure", "--phases", ",".join(PHASES)),
     ]
     ended = subprocess.run(
         command,
@@ -50,5 +52,5 @@ def test_every_answer_is_one_of_the_documents(own_system: System, kind: str, tmp
     token = own_system.token(ADMIN)
     made = fuzz(own_system.port, "/api/openapi.json", token, tmp_path)
     made += fuzz(own_system.admin_port, "/admin/api/openapi.json", token, tmp_path)
-    assert made > 100 + 20 * EXAMPLES
+    assert made > 20 * EXAMPLES
     print(f"{kind}: {made} requests")

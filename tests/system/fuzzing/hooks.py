@@ -20,6 +20,9 @@ schemathesis.openapi.format("date", past_dates.map(datetime.date.isoformat))
 schemathesis.openapi.format("future-time", future_times.map(lambda time: f"{time:%Y-%m-%d %H:%M:%S}"))
 
 
+schemathesis.serializer.alias("application/x-ndjson", "text/plain")
+
+
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
     """Nobody harms the one who asks, no answer is waited for, and no good body is made a bad one."""

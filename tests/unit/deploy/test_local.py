@@ -24,6 +24,7 @@ OURS = (
     "load.py",
     "local.py",
     "local_system.py",
+    "run_log.py",
     "supervisor.py",
     "virtual_environment.py",
 )
@@ -270,6 +271,16 @@ def test_test_targets_hand_arguments_and_status_through(tree: Tree, target: str,
     python.chmod(0o755)
     expected = f"-m pytest -n 2 --dist loadgroup {folder} -k a or b\n"
     assert tree.run(target, "--", "-k", "a or b") == (7, expected, "")
+
+
+@pytest.mark.parametrize(("typed", "handed_on"), [(["mine"], " mine"), ([""], ""), ([], "")])
+def test_log_targets_hand_the_id_through(tree: Tree, typed: list[str], handed_on: str) -> None:
+    python = tree.root / ".venv/bin/python"
+    python.unlink()
+    python.write_text(ECHO.format(word="nothing"))
+    python.chmod(0o755)
+    expected = f"-m deploy.show_logs api-request-data{handed_on}\n"
+    assert tree.run("api-request-data", *typed) == (0, expected, "")
 
 
 def test_check_runs_every_step_and_fails_if_one_does(tree: Tree) -> None:

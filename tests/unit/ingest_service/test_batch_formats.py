@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest_service.batch_formats import Entry, NoLead, Unreadable, read_entries
 from tests.factories import lead_body
 from tests.fakes import FakeProducer
-from tests.unit.ingest_service.refusals import OPTIONAL
+from tests.unit.shared.refusals import OPTIONAL
 
 _app = Flask("test")
 

@@ -15,7 +15,7 @@ from ingest_service.idempotency import hash_of_key
 from shared.times import parse_time
 from tests.factories import lead_body
 from tests.fakes import FakeProducer
-from tests.unit.ingest_service.refusals import EMAIL, OPTIONAL
+from tests.unit.shared.refusals import EMAIL, OPTIONAL
 
 Headers = dict[str, str]
 URL = "/api/leads/batch"

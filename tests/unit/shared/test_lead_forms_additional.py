@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ingest_service.schemas import ADDITIONAL_BYTES, LEAD_FORM, TRACKING_FORM, Form, read_lead
+from shared.lead_forms import ADDITIONAL_BYTES, LEAD_FORM, TRACKING_FORM, Form, read_lead
 from tests.factories import lead_body
-from tests.unit.ingest_service.refusals import (
+from tests.unit.shared.refusals import (
     OPTIONAL,
     accepted,
     errors_of,

@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ingest_service.publisher import BATCH_BYTES, BATCH_LEADS, CONFIRM_SECONDS, Publisher
 from shared.messages import encode_lead
+from shared.publisher import BATCH_BYTES, BATCH_LEADS, CONFIRM_SECONDS, Publisher
 from shared.queues import NotConfirmed
 from tests.factories import make_lead
 from tests.fakes import FakeElapsed, FakeProducer
-from tests.unit.ingest_service.line import PRODUCER_ID, Requests, a_lead
+from tests.unit.shared.line import PRODUCER_ID, Requests, a_lead
 
 
 def test_a_request_that_waits_for_nobody_is_a_message_of_its_own(requests: Requests) -> None:

@@ -11,13 +11,13 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ingest_service.predecessors import Records, records_folder
-from ingest_service.publisher import Publisher
 from shared.messages import Header
+from shared.predecessors import Records, records_folder
+from shared.publisher import Publisher
 from shared.queues import NotConfirmed
 from shared.settings import Settings
 from tests.fakes import FakeProducer
-from tests.unit.ingest_service.line import a_lead
+from tests.unit.shared.line import a_lead
 from tests.waiting import wait_until
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ingest_service.schemas import TRACKING_FORM, read_lead
+from shared.lead_forms import TRACKING_FORM, read_lead
 from tests.factories import tracking_body
-from tests.unit.ingest_service.refusals import (
+from tests.unit.shared.refusals import (
     DATE,
     EMAIL,
     FUTURE,

@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from ingest_service.publisher import Publisher
+from shared.publisher import Publisher
 from shared.queues import NotConfirmed
 from tests.fakes import FakeProducer
-from tests.unit.ingest_service.line import PRODUCER_ID, Requests, a_lead, refuse
+from tests.unit.shared.line import PRODUCER_ID, Requests, a_lead, refuse
 from tests.waiting import wait_until
 
 

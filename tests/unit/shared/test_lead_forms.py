@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from marshmallow import ValidationError
 
-from ingest_service.schemas import read_lead
 from shared.errors import ApiError
+from shared.lead_forms import read_lead
 from tests.factories import lead_body
-from tests.unit.ingest_service.refusals import (
+from tests.unit.shared.refusals import (
     BOOLEAN,
     COUNTRY,
     DATE,

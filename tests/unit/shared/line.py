@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
-from ingest_service.publisher import Publisher
 from shared.messages import Batch, encode_lead
+from shared.publisher import Publisher
 from shared.queues import NotConfirmed
 from tests.factories import make_lead
 from tests.fakes import FakeElapsed, FakeProducer

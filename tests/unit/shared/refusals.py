@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from marshmallow import ValidationError
 
-from ingest_service.schemas import LEAD_FORM, TRACKING_FORM, Form, read_lead
 from shared.errors import ApiError, dotted
+from shared.lead_forms import LEAD_FORM, TRACKING_FORM, Form, read_lead
 from tests.factories import lead_body, tracking_body
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)

@@ -13,8 +13,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from ingest_service.predecessors import Records
 from shared.messages import Header, encode_batch
+from shared.predecessors import Records
 from shared.queues import NotConfirmed, Producer
 
 log = logging.getLogger("leadgate.publisher")
