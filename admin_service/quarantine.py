@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 from flask import Blueprint, Response, current_app
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import fields, validate
 from sqlalchemy import select
 
 from admin_service.database import engine_of_app
-from admin_service.lead_queries import Moment
 from admin_service.pagination import PageSchema, id_in_url, page_of, query_parameters
+from admin_service.periods import PeriodSchema
 from admin_service.quarantine_answers import (
     CORRECTED,
     MANY_REPLAYED,
@@ -38,23 +38,14 @@ NOT_FOUND = "Quarantined lead not found"
 blueprint = Blueprint("quarantine", __name__, url_prefix="/admin/api/quarantine")
 
 
-class QuarantineFilter(Schema):
-    """Which quarantined leads."""
+class QuarantineFilter(PeriodSchema):
+    """Which quarantined leads; `from` and `to` are when they were parked."""
 
     reason = fields.String(validate=validate.Length(1, 64))
     clientId = fields.Integer(
         validate=validate.Range(1, 2**63 - 1), metadata={"description": "leads of this partner"}
     )
     leadId = fields.UUID()
-    from_ = Moment(
-        data_key="from", metadata={"description": "parked then or later (RFC 3339, or a date in UTC)"}
-    )
-    to = Moment(metadata={"description": "parked before then (RFC 3339, or a date in UTC)"})
-
-    @validates_schema
-    def in_order(self, data: dict[str, Any], **_: Any) -> None:
-        if "from_" in data and "to" in data and data["to"] < data["from_"]:
-            raise ValidationError("This value lies before `from`", "to")
 
 
 class QuarantineQuery(QuarantineFilter, PageSchema):
