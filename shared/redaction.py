@@ -15,7 +15,7 @@ import orjson
 
 LIMIT_BYTES = 16 * 1024
 # A body is read to find credentials in it; of a longer one only the beginning is looked at.
-READ_BYTES = 256 * 1024
+READ_BYTES = 128 * 1024
 REDACTED = "[REDACTED]"
 
 _CREDENTIALS = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "cookies")
