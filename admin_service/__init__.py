@@ -19,6 +19,7 @@ from admin_service import (
     quarantine,
     reconciliation,
     stats,
+    traces,
     users,
 )
 from admin_service.commands import init_commands
@@ -95,6 +96,7 @@ def create_app(
         audit.blueprint,
         logs.blueprint,
         quarantine.blueprint,
+        traces.blueprint,
     ):
         app.register_blueprint(blueprint)
     publish_api(app, "/admin/api", "Leadgate admin", API)

@@ -31,7 +31,6 @@ LEAD = closed(
         "id": UUID,
         "status": one_of("stored", "duplicate"),
         "duplicateOf": nullable(UUID) | {"examples": [None]},
-        "replayOf": nullable(UUID) | {"examples": [None], "description": "Its place in quarantine."},
         "test": BOOLEAN,
         "clientId": NUMBER_ID,
         "firstName": nullable(text("Ada")),
@@ -50,7 +49,10 @@ LEAD = closed(
         "createdAt": TIME,
         "storedAt": TIME,
     },
-    {"clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."}},
+    {
+        "replayOf": UUID | {"description": "Its place in quarantine, if it was replayed from there."},
+        "clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."},
+    },
 )
 _AS_SENT = {"description": "As it was sent, whatever that is.", "examples": [None]}
 QUARANTINED_LEAD = closed(
@@ -61,7 +63,6 @@ QUARANTINED_LEAD = closed(
         "status": one_of("quarantined"),
         "reason": text("refused_by_database"),
         "duplicateOf": {"type": "null"},
-        "replayOf": {"type": "null"},
         "requestId": nullable(text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5")),
         "storedAt": {"type": "null"},
     },

@@ -56,11 +56,10 @@ def _with_client_email(connection: Connection, bodies: list[dict[str, Any]]) -> 
 
 
 def _lead_body(row: Row[Any]) -> dict[str, Any]:
-    return {
+    body = {
         "id": row.id,
         "status": row.status,
         "duplicateOf": row.duplicate_of,
-        "replayOf": row.replay_of,
         "test": row.test,
         "clientId": row.client_id,
         "firstName": row.first_name,
@@ -79,6 +78,7 @@ def _lead_body(row: Row[Any]) -> dict[str, Any]:
         "createdAt": format_time(row.received_at),
         "storedAt": format_time(row.stored_at),
     }
+    return body if row.replay_of is None else body | {"replayOf": row.replay_of}
 
 
 def _quarantined_body(row: Row[Any]) -> dict[str, Any]:
@@ -90,7 +90,6 @@ def _quarantined_body(row: Row[Any]) -> dict[str, Any]:
         "status": "quarantined",
         "reason": row.reason,
         "duplicateOf": None,
-        "replayOf": None,
         "test": content.get("test") is True,
         "clientId": row.client_id,
         **{name: content.get(name) for name in SENT},

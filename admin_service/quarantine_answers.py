@@ -1,4 +1,4 @@
-"""What the quarantine answers, for the API's document."""
+"""What the quarantine and the timelines of leads answer, for the API's document."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from shared.api_schemas import (
     JsonSchema,
     closed,
     integer,
+    list_of,
     nullable,
     one_of,
     page_of,
@@ -73,3 +74,35 @@ CORRECTED = {
     "dateOfBirth": "1985-12-10",
 }
 SOME = {"reason": "refused_by_database"}
+TRACE = success_of(
+    200,
+    "Trace",
+    closed(
+        "Trace",
+        {
+            "leadId": UUID,
+            "clientId": NUMBER_ID,
+            "requestId": nullable(text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5")),
+            "status": one_of("stored", "duplicate", "quarantined"),
+            "events": list_of(
+                closed(
+                    "TraceEvent",
+                    {
+                        "at": TIME,
+                        "event": one_of(
+                            "request",
+                            "queued",
+                            "response",
+                            "stored",
+                            "duplicate",
+                            "quarantined",
+                            "replayed",
+                            "discarded",
+                        ),
+                        "details": {"type": "object", "examples": [{"method": "POST"}]},
+                    },
+                )
+            ),
+        },
+    ),
+)
