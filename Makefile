@@ -6,7 +6,7 @@ ID ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz postman-setup keys reconcile check clear-cache
+.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ test: ## run all tests; ARGS="-k words" goes to pytest
 
 test-unit: ## run the tests that need no server; ARGS as for test
 	@$(PYTHON) deploy/local.py test-unit -- $(ARGS)
+
+test-mysql: ## run the tests that know MySQL on a real one, fetched from Debian for them; ARGS as for test
+	@$(PYTHON) deploy/local.py test-mysql -- $(ARGS)
 
 load-test: ## put a steady load, a peak and a steady load on the running system, and judge it; DURATION=30s, WEB=1
 	@$(PYTHON) deploy/local.py load-test

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service import access_tokens, exports, leads, logs, reconciliation, users
+from admin_service import access_tokens, audit, exports, leads, logs, reconciliation, stats, users
 from admin_service.commands import init_commands
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -72,6 +72,8 @@ def create_app(
         users.blueprint,
         access_tokens.blueprint,
         reconciliation.blueprint,
+        stats.blueprint,
+        audit.blueprint,
         logs.blueprint,
     ):
         app.register_blueprint(blueprint)

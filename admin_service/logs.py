@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, literal, select
 
 from admin_service.answers import LOGS, ONE_LOG
 from admin_service.database import engine_of_app
@@ -90,7 +90,9 @@ def list_logs() -> Response:
         found = _up_to(connection, wanted, COUNTED + 1)
         if found > COUNTED and page * limit > COUNTED:
             raise validation_failed({"page": [f"Pages end after {COUNTED:,} exchanges: narrow the filter"]})
-        rows = newest(connection, wanted, limit, (page - 1) * limit) if (page - 1) * limit < found else []
+        by = responses if "status" in query else requests
+        offset = (page - 1) * limit
+        rows = newest(connection, wanted, limit, offset, by=by) if offset < found else []
     data = page_of(
         [_summary(row) for row in rows], page, limit, min(found, COUNTED), is_exact=found <= COUNTED
     )
@@ -139,13 +141,20 @@ def conditions(query: dict[str, Any]) -> list[ColumnElement[bool]]:
 
 
 def newest(
-    connection: Connection, wanted: Sequence[ColumnElement[bool]], limit: int, offset: int = 0
+    connection: Connection,
+    wanted: Sequence[ColumnElement[bool]],
+    limit: int,
+    offset: int = 0,
+    *,
+    by: Table = requests,
 ) -> Sequence[Row[Any]]:
-    """The exchanges that match, the newest first, as rows with the columns of both tables."""
+    """The exchanges that match, the newest first, as rows with the columns of both tables.
+
+    `by` is the table whose indexes have them in order; SQLite does not see by itself that both have.
+    """
     # Found in the indexes first: what is skipped on the way need not be read in full.
-    keys = _matching(wanted, requests.c.received_at, requests.c.id)
-    keys = keys.order_by(requests.c.received_at.desc(), requests.c.id.desc()).limit(limit).offset(offset)
-    found = keys.subquery()
+    keys = _matching(wanted, by.c.received_at, by.c.id)
+    found = keys.order_by(by.c.received_at.desc(), by.c.id.desc()).limit(limit).offset(offset).subquery()
     statement = (
         select(requests, responses.c.status, responses.c.body, responses.c.duration_us)
         .join(found, and_(requests.c.received_at == found.c.received_at, requests.c.id == found.c.id))

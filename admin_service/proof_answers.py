@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
-from shared.api_schemas import PAGINATION, TIME, UUID, JsonSchema, closed, integer, list_of, nullable, text
+from shared.api_schemas import (
+    EMAIL,
+    JSON_OBJECT,
+    NUMBER_ID,
+    PAGINATION,
+    TIME,
+    UUID,
+    JsonSchema,
+    closed,
+    integer,
+    list_of,
+    nullable,
+    one_of,
+    page_of,
+    text,
+)
 from shared.openapi import success_of
 
 _SUMS: dict[str, JsonSchema] = {
@@ -62,5 +77,52 @@ RECONCILIATION = success_of(
             "items": list_of(_PRODUCER),
             "pagination": PAGINATION,
         },
+    ),
+)
+
+_COUNTED = {
+    "accepted": integer(340),
+    "stored": integer(331),
+    "duplicate": integer(8),
+    "quarantined": integer(1),
+}
+_PARTNER = {"clientId": NUMBER_ID, "clientEmail": nullable(EMAIL)}
+STATS = success_of(
+    200,
+    "Statistics",
+    closed(
+        "Statistics",
+        {
+            "bucket": one_of("minute", "hour", "day"),
+            "from": TIME,
+            "to": TIME,
+            "totals": closed("CountedLeads", _COUNTED),
+            "items": list_of(closed("CountedBucket", {"bucket": TIME, **_PARTNER, **_COUNTED})),
+            "pagination": PAGINATION,
+        },
+    ),
+)
+
+_STATE = JSON_OBJECT | {"type": ["object", "null"], "examples": [{"isActive": True}]}
+AUDIT = success_of(
+    200,
+    "Audit log",
+    page_of(
+        closed(
+            "AuditedChange",
+            {
+                "id": NUMBER_ID,
+                "at": TIME,
+                "actorId": nullable(NUMBER_ID) | {"description": "Null: a command on the server."},
+                "actorEmail": nullable(EMAIL),
+                "action": text("update"),
+                "target": text("user"),
+                "targetId": text("7"),
+                "before": _STATE,
+                "after": _STATE,
+                "address": nullable(text("192.0.2.7")),
+                "requestId": nullable(text("6f1f0f3c2b1d4c0e9a54e7a1c2b3d4e5")),
+            },
+        )
     ),
 )

@@ -53,12 +53,13 @@ class Lacking:
 
 
 def totals(connection: Connection) -> dict[str, int]:
-    """The sums over all producers, their number (`producers`), and how many contradict themselves."""
+    """The sums over all producers; how many there are, lack a number, and contradict themselves."""
     of_all = _sums()
     statement = select(
         func.count().label("producers"),
-        func.coalesce(func.sum(_one_if(_contradicts(of_all))), 0).label("inconsistent"),
-        *(func.coalesce(func.sum(of_all.c[name]), 0).label(name) for name in _SUMMED),
+        _sum(_one_if(_is_incomplete(of_all))).label("incomplete"),
+        _sum(_one_if(_contradicts(of_all))).label("inconsistent"),
+        *(_sum(of_all.c[name]).label(name) for name in _SUMMED),
     ).select_from(of_all)
     row = connection.execute(statement).one()
     return {name: int(number) for name, number in row._mapping.items()}
@@ -67,9 +68,13 @@ def totals(connection: Connection) -> dict[str, int]:
 def producers(connection: Connection, page: int, limit: int) -> Sequence[Row[Any]]:
     """One page of producers with their sums: first those with something wrong, then those seen last."""
     of_each = _sums()
-    wrong = or_(of_each.c.numbers < of_each.c.settled_through, _contradicts(of_each))
+    wrong = or_(_is_incomplete(of_each), _contradicts(of_each))
     statement = (
-        select(of_each, _one_if(_contradicts(of_each)).label("inconsistent"))
+        select(
+            of_each,
+            _one_if(_is_incomplete(of_each)).label("incomplete"),
+            _one_if(_contradicts(of_each)).label("inconsistent"),
+        )
         .order_by(_one_if(wrong).desc(), of_each.c.last_seen_at.desc(), of_each.c.producer_id)
         .limit(limit)
         .offset((page - 1) * limit)
@@ -86,12 +91,8 @@ def lacking(connection: Connection, before: datetime) -> Lacking:
 
 def lacking_of(connection: Connection, producer_ids: Sequence[UUID], before: datetime) -> dict[UUID, Lacking]:
     """The same for each of these producers that has gaps."""
-    found = _gaps()
-    statement = (
-        select(found.c.producer_id, *_lacking_columns(found, before))
-        .where(found.c.producer_id.in_(producer_ids))
-        .group_by(found.c.producer_id)
-    )
+    found = _gaps(producer_ids)
+    statement = select(found.c.producer_id, *_lacking_columns(found, before)).group_by(found.c.producer_id)
     return {
         row.producer_id: Lacking(int(row.numbers), int(row.overdue)) for row in connection.execute(statement)
     }
@@ -99,9 +100,9 @@ def lacking_of(connection: Connection, producer_ids: Sequence[UUID], before: dat
 
 def gaps_of(connection: Connection, producer_ids: Sequence[UUID]) -> list[Gap]:
     """The first GAPS_SHOWN gaps of each of these producers, in order."""
-    found = _gaps()
+    found = _gaps(producer_ids)
     place = func.row_number().over(partition_by=found.c.producer_id, order_by=found.c.first)
-    numbered = select(found, place.label("place")).where(found.c.producer_id.in_(producer_ids)).subquery()
+    numbered = select(found, place.label("place")).subquery()
     statement = (
         select(numbered)
         .where(numbered.c.place <= GAPS_SHOWN)
@@ -149,19 +150,24 @@ def _sums() -> CTE:
     )
 
 
+def _is_incomplete(sums: CTE) -> ColumnElement[bool]:
+    """A number that is settled has no receipt."""
+    return sums.c.numbers < sums.c.settled_through
+
+
 def _contradicts(sums: CTE) -> ColumnElement[bool]:
     """A receipt whose leads are not the sum of what became of them, or leads that lack though no number
     does."""
-    is_complete = sums.c.numbers >= sums.c.settled_through
-    return or_(sums.c.wrong_receipts > 0, and_(is_complete, sums.c.short_leads > 0))
+    return or_(sums.c.wrong_receipts > 0, and_(~_is_incomplete(sums), sums.c.short_leads > 0))
 
 
-def _gaps() -> CTE:
-    """A row for each gap. It is known since the receipt behind it, or since its producer was heard last."""
-    incomplete = _sums()
-    of_incomplete = select(incomplete.c.producer_id).where(
-        incomplete.c.numbers < incomplete.c.settled_through
-    )
+def _gaps(producer_ids: Sequence[UUID] | None = None) -> CTE:
+    """A row for each gap, of these producers or of all that have one.
+
+    It is known since the receipt behind it, or since its producer was heard last.
+    """
+    sums = _sums()
+    incomplete = producer_ids or select(sums.c.producer_id).where(_is_incomplete(sums))
     last_before = func.lag(_receipt.last_sequence).over(
         partition_by=_receipt.producer_id, order_by=_receipt.sequence
     )
@@ -172,7 +178,7 @@ def _gaps() -> CTE:
             _receipt.stored_at,
             func.coalesce(last_before, 0).label("last_before"),
         )
-        .where(_receipt.producer_id.in_(of_incomplete))
+        .where(_receipt.producer_id.in_(incomplete))
         .cte("ranges")
     )
     inner: Select[Any] = (
@@ -195,7 +201,7 @@ def _gaps() -> CTE:
             _producer.last_seen_at.label("since"),
         )
         .select_from(lead_producers.outerjoin(lead_batches, _receipt.producer_id == _producer.producer_id))
-        .where(_producer.producer_id.in_(of_incomplete))
+        .where(_producer.producer_id.in_(incomplete))
         .group_by(*lead_producers.c)
         .having(highest < _producer.settled_through)
     )

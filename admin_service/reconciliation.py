@@ -10,12 +10,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app
 from sqlalchemy import Engine, Row
 
 from admin_service import receipts
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of
+from admin_service.pagination import PageSchema, page_of, query_parameters
 from admin_service.proof_answers import RECONCILIATION
 from admin_service.receipts import Gap, Lacking
 from shared.access import signed_in
@@ -23,6 +23,7 @@ from shared.errors import success
 from shared.identity import ROLE_ADMIN
 from shared.openapi import answers, takes
 from shared.queues import Depth, QueueUnavailable
+from shared.reading import reading
 from shared.times import Clock, format_time
 
 # What a consumer has taken is in no queue any more. It is written or back in the queue within this time.
@@ -41,7 +42,7 @@ _query = PageSchema()
 @answers(RECONCILIATION)
 def get_reconciliation() -> Response:
     """What was accepted against what was settled; producers with something wrong come first."""
-    query = _query.load(request.args.to_dict())
+    query = _query.load(query_parameters())
     data = reconcile_app(query["page"], query["limit"])
     return success(200, "Reconciliation", data, {"Cache-Control": "private, no-cache"})
 
@@ -64,11 +65,11 @@ def reconcile(engine: Engine, ask_depth: AskDepth, now: Clock, page: int, limit:
     checked_at = now()
     is_drained = depth is not None and depth.waiting + depth.dead == 0
     before = checked_at - GRACE if is_drained else _NEVER
-    with engine.connect() as connection:
+    with reading(engine).connect() as connection:
         totals = receipts.totals(connection)
-        lacking = receipts.lacking(connection, before)
+        lacking = receipts.lacking(connection, before) if totals["incomplete"] else Lacking()
         rows = receipts.producers(connection, page, limit)
-        incomplete = [row.producer_id for row in rows if row.numbers < row.settled_through]
+        incomplete = [row.producer_id for row in rows if row.incomplete]
         of_each = receipts.lacking_of(connection, incomplete, before) if incomplete else {}
         gaps = receipts.gaps_of(connection, incomplete) if incomplete else []
     items = [_producer(row, of_each.get(row.producer_id, Lacking()), gaps) for row in rows]

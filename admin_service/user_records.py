@@ -12,13 +12,12 @@ from admin_service.audit import record_change
 from shared.columns import sort_key
 from shared.errors import ApiError
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT, identity_changed
+from shared.json_fields import EMAIL_LENGTH, EMAIL_MESSAGE, EmailUpToLength
 from shared.models import app_user_api_keys, app_users
 from shared.times import format_time, utc_now
 
 ROLES = (ROLE_API_CLIENT, ROLE_ADMIN)
 MAX_ID = 2**63 - 1
-EMAIL_LENGTH = 255
-EMAIL_MESSAGE = "This value is not a valid email address"
 
 
 class EmailTaken(ApiError):
@@ -45,7 +44,7 @@ class NoSuchUser(ApiError):
 
 def check_email(email: str) -> None:
     """Raises ValidationError for what is no email address of at most EMAIL_LENGTH characters."""
-    validate.Email(error=EMAIL_MESSAGE)(email)
+    EmailUpToLength(error=EMAIL_MESSAGE)(email)
     validate.Length(max=EMAIL_LENGTH)(email)
 
 

@@ -14,8 +14,6 @@ from admin_service.answers import CHANGED_USER, NEW_USER, ONE_USER, USER_CREATED
 from admin_service.database import engine_of_app
 from admin_service.pagination import PageSchema, page_of
 from admin_service.user_records import (
-    EMAIL_LENGTH,
-    EMAIL_MESSAGE,
     ROLES,
     change_user,
     create_user,
@@ -30,7 +28,7 @@ from shared.columns import sort_key
 from shared.database import writing
 from shared.errors import success, validation_failed
 from shared.identity import ROLE_ADMIN
-from shared.json_fields import JsonBoolean, JsonInteger
+from shared.json_fields import EMAIL_LENGTH, EMAIL_MESSAGE, EmailUpToLength, JsonBoolean, JsonInteger
 from shared.models import app_users
 from shared.openapi import DONE, answers, takes
 from shared.passwords import MIN_PASSWORD, Passwords
@@ -45,7 +43,7 @@ class UserSchema(Schema):
     """A user as an admin describes it."""
 
     email = fields.String(
-        required=True, validate=[validate.Email(error=EMAIL_MESSAGE), validate.Length(max=EMAIL_LENGTH)]
+        required=True, validate=[EmailUpToLength(error=EMAIL_MESSAGE), validate.Length(max=EMAIL_LENGTH)]
     )
     password = fields.String(validate=validate.Length(min=MIN_PASSWORD, max=1024))
     fullName = fields.String(allow_none=True, validate=validate.Length(max=255), attribute="full_name")

@@ -49,6 +49,13 @@ def test_unit(arguments: "list[str]") -> int:
     return become_pytest("tests/unit", arguments)
 
 
+def test_mysql(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import DEV_LOCK
+
+    command = [str(python_with(DEV_LOCK)), "-m", "tests.mysql_server", *arguments]
+    return subprocess.run(command, cwd=str(ROOT)).returncode
+
+
 def fuzz(arguments: "list[str]") -> int:
     os.environ.setdefault("FUZZ_EXAMPLES", "60")
     return become_pytest("tests/system/test_fuzzing.py", ["-rP", *arguments])
@@ -147,6 +154,7 @@ TARGETS = {
     "demo": (demo, "post a sample of leads to a system of its own and show what became of them"),
     "test": (test, "run all tests; what follows `--` goes to pytest"),
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
+    "test-mysql": (test_mysql, "run the tests that know MySQL on a real one, fetched from Debian for them"),
     "load-test": (
         load_test,
         "put a steady load, a peak and a steady load on the running system, and judge it",
@@ -166,7 +174,7 @@ TARGETS = {
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit", "fuzz", "api-logs-full", "api-request-data")
+TAKE_ARGUMENTS = ("test", "test-unit", "test-mysql", "fuzz", "api-logs-full", "api-request-data")
 
 
 def python_with(lock: str) -> Path:

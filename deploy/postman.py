@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import admin_service
 import ingest_service
-from deploy.postman_scripts import CHECK_ALL, SIGN_IN, check_script
+from deploy.postman_scripts import CHECK_ALL, SAVED, SIGN_IN, check_script, skip_script
 from shared.api_docs import document_of
 from shared.settings import Settings
 
@@ -100,10 +100,12 @@ def _folder(operation: Operation, others: list[Operation]) -> str:
     return str(outermost.words["tags"][0])
 
 
-def _rank(operation: Operation) -> tuple[int, int, str]:
-    """Its place in the folder: of what is removed, the inner goes first."""
+def _rank(operation: Operation) -> tuple[bool, int, int, str]:
+    """Its place in the folder: what others need goes first; of what is removed, the inner."""
     depth = operation.path.rstrip("/").count("/")
-    return ORDER.index(operation.method), -depth if operation.method == "delete" else depth, operation.path
+    is_needed = operation.words["operationId"] in SAVED
+    order = ORDER.index(operation.method)
+    return not is_needed, order, -depth if operation.method == "delete" else depth, operation.path
 
 
 def _items(operation: Operation) -> Iterator[Json]:
@@ -114,10 +116,16 @@ def _items(operation: Operation) -> Iterator[Json]:
         request = _request(operation, media_type, content)
         yield {
             "name": operation.words["summary"].rstrip(".") + kind,
-            "event": [_event("test", check_script(operation.words, operation.document))],
+            "event": list(_events(operation)),
             "request": request,
             "response": list(_saved_answers(operation, request)),
         }
+
+
+def _events(operation: Operation) -> Iterator[Json]:
+    yield _event("test", check_script(operation.path, operation.words, operation.document))
+    if skip := skip_script(operation.path):
+        yield _event("prerequest", skip)
 
 
 def _request(operation: Operation, media_type: str | None, content: Json | None) -> Json:

@@ -162,7 +162,7 @@ class ApiLog:
                 self._drop(1, f"{type(error).__name__}: {error}")
                 continue
             size += len(encoded[-1])
-            if len(encoded) % AT_ONCE == 0:
+            if len(encoded) % AT_ONCE == 0 or _size(noted) > LIMIT_BYTES:
                 time.sleep(0)  # gevent: requests go first
         return encoded
 

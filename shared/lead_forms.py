@@ -12,7 +12,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 
 from shared.countries import COUNTRY_CODES
 from shared.errors import ApiError, validation_failed
-from shared.json_fields import JsonBoolean
+from shared.json_fields import EMAIL_LENGTH, EMAIL_MESSAGE, EmailUpToLength, JsonBoolean
 from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
@@ -24,7 +24,6 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
 _PHONE = re.compile(r"\+?[1-9][0-9]{1,14}\Z")
 PHONE_MESSAGE = r"This value should match pattern: /^\+?[1-9]\d{1,14}$/"
 _PHONE_TEMPLATE = PHONE_MESSAGE.replace("{", "{{").replace("}", "}}")  # marshmallow formats its messages
-EMAIL_MESSAGE = "This value is not a valid email address"
 
 
 class PlainDate(fields.String):
@@ -61,6 +60,11 @@ class JsonObject(fields.Field[dict[str, Any]]):
         return value
 
 
+def _email() -> fields.String:
+    checks = [EmailUpToLength(error=EMAIL_MESSAGE), validate.Length(max=EMAIL_LENGTH)]
+    return fields.String(required=True, validate=checks)
+
+
 def _optional_text(length: int) -> fields.String:
     return fields.String(allow_none=True, validate=validate.Length(max=length))
 
@@ -73,9 +77,7 @@ class LeadSchema(Schema):
 
     firstName = fields.String(required=True, validate=validate.Length(min=2, max=255))
     lastName = fields.String(required=True, validate=validate.Length(min=2, max=255))
-    email = fields.String(
-        required=True, validate=[validate.Email(error=EMAIL_MESSAGE), validate.Length(max=255)]
-    )
+    email = _email()
     phone = fields.String(required=True, validate=validate.Regexp(_PHONE, error=_PHONE_TEMPLATE))
     dateOfBirth = PlainDate(required=True)
     city = _optional_text(255)
@@ -105,9 +107,7 @@ class TrackingSchema(Schema):
     class Meta:
         unknown = INCLUDE
 
-    email = fields.String(
-        required=True, validate=[validate.Email(error=EMAIL_MESSAGE), validate.Length(max=255)]
-    )
+    email = _email()
     verticals = fields.List(
         fields.String(),
         required=True,

@@ -6,6 +6,7 @@ Monthly partitions of `leads` on MySQL are the migrations' work: nothing here de
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -42,6 +43,9 @@ _mysql: dict[str, Any] = {
 # The listing by `stored_at` ends so long before now, and a transaction that has taken longer since it stamped
 # its leads is rolled back: whoever polls the listing never misses one that was stored late.
 FEED_DELAY_SECONDS = 5
+
+# `lead_counts` has minutes for so long; hours, days and the sum of all time stay.
+MINUTES_KEPT = timedelta(hours=48)
 
 leads = Table(
     "leads",

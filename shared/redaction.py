@@ -1,8 +1,8 @@
 """What of a request or response may be kept: no credentials, and not more than LIMIT_BYTES.
 
-A value goes by its name: `password`, `token`, `api_token`, `Authorization`, `X-AUTH-Token`, cookies, and
-whatever else ends in one of these words. Where a text names a credential and we cannot tell where its value
-ends, because the text is neither JSON nor a form, nothing of it is kept.
+A value goes by its name: `password`, `secret`, `token`, `api_token`, `api_key`, `Authorization`,
+`X-AUTH-Token`, cookies, and whatever else ends in one of these words. Where a text names a credential and we
+cannot tell where its value ends, because the text is neither JSON nor a form, nothing of it is kept.
 """
 
 from __future__ import annotations
@@ -15,16 +15,19 @@ import orjson
 
 LIMIT_BYTES = 16 * 1024
 # A body is read to find credentials in it; of a longer one only the beginning is looked at.
-READ_BYTES = 256 * 1024
+READ_BYTES = 128 * 1024
 REDACTED = "[REDACTED]"
 
-_CREDENTIALS = ("password", "token", "authorization", "cookie", "cookies")
-_WORDS = (b"password", b"token", b"authorization", b"cookie")  # what no such name can do without
+_CREDENTIALS = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "cookies")
+# What no such name can do without.
+_WORDS = (b"passw", b"secret", b"token", b"apikey", b"api_key", b"api-key", b"authorization", b"cookie")
 _DISGUISES = (b"\\", b"%", b"\0")  # JSON's escapes, a URL's, and every second byte of UTF-16
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _JWT = re.compile(r"eyJ[\w-]{8,256}\.[\w-]+\.[\w-]*")
-_NAME_AND_VALUE = re.compile(r"(?i)(password|token|authorization|cookies?)[^\w\s]*\s*[:=]")
+_NAME_AND_VALUE = re.compile(
+    r"(?i)(password|passwd|secret|token|api[_-]?key|authorization|cookies?)[^\w\s]*\s*[:=]"
+)
 _LINES = "application/x-ndjson"
 _FORM = "application/x-www-form-urlencoded"
 

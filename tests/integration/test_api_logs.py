@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect, text
 
 import ingest_service
 from consumer.log_writer import LogWriter
+from shared.database import writing
 from shared.identity import Identity
 from shared.keys import KeyRing
 from shared.models import api_request_logs, api_response_logs
 from shared.queues import API_LOGS, NotConfirmed, Producer, open_log_consumer, open_log_producer
 from shared.queues.sqlite import SqliteProducer
 from shared.settings import Settings
-from tests.factories import exchange_message, lead_body, make_exchange
+from tests.factories import exchange_message, lead_body, make_batch, make_exchange, make_lead
 from tests.fakes import FakeProducer
 from tests.integration.calling import Caller, add_partner, running
+from tests.integration.installation import Installation, stop
 from tests.integration.stored import number_of, rows
-from tests.integration.transports import RabbitTransport, SqliteTransport, Transport
+from tests.integration.transports import Ends, RabbitTransport, SqliteTransport, Transport
 from tests.waiting import wait_until
 
 
@@ -156,3 +159,57 @@ def until_full(producer: Producer) -> int:
         except NotConfirmed:
             return published
     raise AssertionError("it takes any number")
+
+
+@pytest.fixture
+def installation(sqlite: SqliteTransport, tmp_path: Path, sqlite_engine: Engine) -> Iterator[Installation]:
+    """The embedded queues and SQLite, for the consumer as a process."""
+    ends = Ends(sqlite.settings)
+    environment = sqlite.environment | {"DATABASE_URL": sqlite_engine.url.render_as_string()}
+    yield Installation(sqlite, sqlite_engine, ends.producer(), environment, tmp_path)
+    ends.close()
+
+
+@pytest.fixture
+def log_producer(sqlite: SqliteTransport) -> Iterator[Producer]:
+    producer = open_log_producer(sqlite.settings)
+    producer.start()
+    yield producer
+    producer.close()
+
+
+def test_logs_are_stored_while_leads_come_all_the_time(
+    installation: Installation, log_producer: Producer
+) -> None:
+    engine = installation.engine
+    for _ in range(20):
+        log_producer.publish(exchange_message(*[make_exchange() for _ in range(100)]), 1.0)
+    with installation.consumer() as consumer:
+        posted = 0
+        while number_of(engine, api_response_logs) < 2000:
+            installation.publish(make_batch([make_lead() for _ in range(20)]))
+            posted += 20
+        wait_until(lambda: installation.stored() == posted, "all leads are stored")
+        assert stop(consumer) == 0
+
+
+def test_where_logs_cannot_be_stored_leads_are(installation: Installation, log_producer: Producer) -> None:
+    engine = installation.engine
+    log_producer.publish(exchange_message(make_exchange()), 1.0)
+    rename(engine, "api_request_logs", "elsewhere")
+    try:
+        with installation.consumer() as consumer:
+            with installation.said("API logs are not written yet"):
+                installation.publish(make_batch([make_lead()]))
+                wait_until(lambda: installation.stored() == 1, "the lead is stored")
+            rename(engine, "elsewhere", "api_request_logs")
+            wait_until(lambda: number_of(engine, api_request_logs) == 1, "the exchange is stored after all")
+            assert stop(consumer) == 0
+    finally:
+        if not inspect(engine).has_table("api_request_logs"):
+            rename(engine, "elsewhere", "api_request_logs")
+
+
+def rename(engine: Engine, table: str, name: str) -> None:
+    with writing(engine).begin() as connection:
+        connection.execute(text(f"ALTER TABLE {table} RENAME TO {name}"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -94,6 +95,15 @@ def test_the_page_and_its_parts_may_be_kept_and_reach_nothing_outside(system: Sy
             head = client.ask("HEAD", f"{prefix}/{path}")
             assert (head.status, head.body) == (200, b"")
             assert head.headers["Content-Length"] == str(len(answer.body))
+
+
+@pytest.mark.parametrize("prefix", ["/api", "/admin/api"])
+def test_the_links_of_the_page_hold_behind_any_gateway(system: System, prefix: str) -> None:
+    with Client(system.port) as client:
+        page = client.ask("GET", f"{prefix}/docs").body.decode()
+    links = re.findall(r'(?:href|src|data-document)="(.*?)"', page)
+    assert len(links) > 4
+    assert [link for link in links if link.startswith("/") or ":" in link] == []
 
 
 def test_a_part_that_has_not_changed_is_not_sent_again(system: System) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -23,7 +24,7 @@ PHASES = ["examples", "fuzzing", "stateful", *(["coverage"] if EXAMPLES > FEW el
 SECONDS_EACH = 10
 
 
-def fuzz(port: int, path: str, token: str, folder: Path) -> int:
+def fuzz(port: int, path: str, token: str, folder: Path, known: dict[str, str]) -> int:
     """How many requests were made from a document, one after the other; each answer was a good one."""
     command = [
         *(Path(sys.executable).with_name("st"), "--config-file", FOLDER / "schemathesis.toml"),
@@ -33,7 +34,7 @@ def fuzz(port: int, path: str, token: str, folder: Path) -> int:
     ended = subprocess.run(
         command,
         cwd=folder,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": str(FOLDER / "hooks.py")},
+        env=os.environ | {"SCHEMATHESIS_HOOKS": str(FOLDER / "hooks.py"), "FUZZ_KNOWN": json.dumps(known)},
         capture_output=True,
         text=True,
         check=False,
@@ -46,11 +47,14 @@ def fuzz(port: int, path: str, token: str, folder: Path) -> int:
 
 
 @pytest.mark.parametrize("kind", ["embedded", "servers"] if EXAMPLES > FEW else ["embedded"])
-@pytest.mark.timeout(60 + SECONDS_EACH * EXAMPLES)
+@pytest.mark.timeout(300 + SECONDS_EACH * EXAMPLES)
 def test_every_answer_is_one_of_the_documents(own_system: System, kind: str, tmp_path: Path) -> None:
     own_system.start()
+    with own_system.client(ADMIN) as admin:
+        lead = admin.wait_for_lead(admin.post_lead().data["id"])
+    known = {"lead_id": lead["id"], "request_id": lead["requestId"]}
     token = own_system.token(ADMIN)
-    made = fuzz(own_system.port, "/api/openapi.json", token, tmp_path)
-    made += fuzz(own_system.admin_port, "/admin/api/openapi.json", token, tmp_path)
+    made = fuzz(own_system.port, "/api/openapi.json", token, tmp_path, known)
+    made += fuzz(own_system.admin_port, "/admin/api/openapi.json", token, tmp_path, known)
     assert made > 20 * EXAMPLES
     print(f"{kind}: {made} requests")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import json
+import os
 from typing import Any
 
 import schemathesis
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 
 # The demo users; the admin among them is the one who asks.
 SPARED = ("1", "2")
+# Parameters of paths, and what is there under them: made-up ids would find nothing.
+KNOWN: dict[str, str] = json.loads(os.environ["FUZZ_KNOWN"])
 LONGEST_WAIT = 0.05
 
 YEAR = datetime.datetime.now(datetime.UTC).year
@@ -25,9 +29,12 @@ schemathesis.serializer.alias("application/x-ndjson", "text/plain")
 
 @schemathesis.hook
 def before_call(context: schemathesis.HookContext, case: schemathesis.Case, kwargs: dict[str, Any]) -> None:
-    """Nobody harms the one who asks, no answer is waited for, and no good body is made a bad one."""
+    """Nobody harms the one who asks, what is good is good and there, and no answer is waited for."""
     if str(case.path_parameters.get("user_id")) in SPARED:
         case.path_parameters["user_id"] = 1_000_000
+    if case.meta is not None and case.meta.generation.mode.is_positive:
+        for name in KNOWN.keys() & case.path_parameters.keys():
+            case.path_parameters[name] = KNOWN[name]
     if is_number(case.query.get("wait")):
         case.query["wait"] = min(float(case.query["wait"]), LONGEST_WAIT)
     if case.query.get("strict") in (True, "true"):

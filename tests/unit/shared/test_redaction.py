@@ -14,7 +14,18 @@ from hypothesis import strategies as st
 from shared.redaction import LIMIT_BYTES, READ_BYTES, REDACTED, is_credential, redacted_body, redacted_query
 
 SECRET = "s3cr3t-Zoë"
-NAMES = ("Authorization", "X-AUTH-Token", "Cookie", "Set-Cookie", "password", "token", "api_token")
+NAMES = (
+    "Authorization",
+    "X-AUTH-Token",
+    "Cookie",
+    "Set-Cookie",
+    "password",
+    "token",
+    "api_token",
+    "api-key",
+    "passwd",
+    "client_secret",
+)
 JSON = "application/json"
 LINES = "application/x-ndjson"
 FORM = "application/x-www-form-urlencoded"
