@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from admin_service import (
     access_tokens,
     audit,
+    erasures,
     exports,
     leads,
     logs,
@@ -27,6 +28,7 @@ from shared.api_docs import publish_api
 from shared.api_log import ApiLog
 from shared.database import open_database
 from shared.database_errors import init_database_errors
+from shared.email_hashes import EmailHashes, open_email_hashes
 from shared.identity import Identity
 from shared.keys import KeyRing
 from shared.models import identity_version
@@ -53,6 +55,7 @@ def create_app(
     identity: Identity | None = None,
     keys: KeyRing | None = None,
     passwords: Passwords | None = None,
+    email_hashes: EmailHashes | None = None,
     ask_depth: Callable[[], Depth] | None = None,
     now: Clock = utc_now,
 ) -> Flask:
@@ -83,12 +86,15 @@ def create_app(
     init_database_errors(app)
     app.extensions["leadgate.engine"] = database
     app.extensions["leadgate.publisher"] = publisher
+    # Opened when it is needed: a command that runs as somebody else must not make the file of a key.
+    app.extensions["leadgate.email_hashes"] = lambda: email_hashes or open_email_hashes(settings)
     app.extensions["leadgate.passwords"] = passwords
     app.extensions["leadgate.depth"] = ask_depth or partial(depth_of_queue, settings, one_thread())
     app.extensions["leadgate.now"] = now
     for blueprint in (
         leads.blueprint,
         exports.blueprint,
+        erasures.blueprint,
         users.blueprint,
         access_tokens.blueprint,
         reconciliation.blueprint,

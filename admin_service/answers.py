@@ -75,6 +75,7 @@ LEADS = success_of(200, "Leads", page_of(LEAD, CURSOR_PAGINATION))
 ONE_LEAD = success_of(200, "Lead", {"anyOf": [LEAD, QUARANTINED_LEAD]}, ("ETag",)) | {
     304: Answer("It is as it was when it had the ETag in `If-None-Match`", headers=("ETag",))
 }
+ERASED = success_of(200, "Erased", closed("Erased", {"erased": integer(1)}))
 EXPORT = {
     200: Answer(
         "Every lead, a line each",

@@ -101,7 +101,7 @@ def record_change(
     connection: Connection,
     action: str,
     target: str,
-    target_id: int | UUID,
+    target_id: int | UUID | str,
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
 ) -> None:

@@ -16,6 +16,8 @@ from consumer.log_writer import LogWriter
 from consumer.maintenance import Maintenance
 from consumer.writer import WRITER_SESSION, Writer
 from shared.database import open_database
+from shared.email_hashes import open_email_hashes
+from shared.erasures import Erasures
 from shared.messages import NewerSchema
 from shared.observability import start_logging
 from shared.queues import open_consumer, open_log_consumer
@@ -34,9 +36,10 @@ def main() -> int:
     settings = read_settings()
     start_logging(settings, "consumer")
     database = open_database(settings.leads_database_url, session=WRITER_SESSION)
-    writer = Writer(database, duplicates=duplicates_of(settings))
+    erasures = Erasures(open_email_hashes(settings))
+    writer = Writer(database, erasures=erasures, duplicates=duplicates_of(settings))
     consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
-    log_writer = LogWriter(lambda: open_log_consumer(settings), database)
+    log_writer = LogWriter(lambda: open_log_consumer(settings), database, erasures)
     maintenance = Maintenance(database)
     signals = 0
 

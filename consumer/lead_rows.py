@@ -50,7 +50,7 @@ class LeadsRefused(Exception):
 @dataclass(slots=True)
 class Place:
     """A lead's place in its batch, and what becomes of it: its row, the fault it is quarantined for, or
-    nothing, because it repeats one that was written before under the same key."""
+    nothing, because it repeats one that was written before, or was erased on its way."""
 
     receipt: Receipt
     index: int
@@ -59,6 +59,7 @@ class Place:
     fault: str | None = None
     reason: str = REFUSED_BY_DATABASE  # for which it is quarantined, if it is
     is_repeat: bool = False
+    is_erased: bool = False
 
     @property
     def spot(self) -> Spot:
@@ -70,7 +71,14 @@ class Place:
         return self.lead.replay_of or uuid5(self.receipt.producer_id, f"{self.receipt.sequence}/{self.index}")
 
     @property
+    def is_written(self) -> bool:
+        """Whether it leaves anything, stored or quarantined."""
+        return not self.is_repeat and not self.is_erased
+
+    @property
     def status(self) -> str:
+        if self.is_erased:
+            return "erased"
         if self.is_repeat:
             return "repeated"
         return "quarantined" if self.fault else str(self.row["status"])

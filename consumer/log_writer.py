@@ -11,12 +11,15 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from consumer.log_erasing import without_erased
 from shared.database import blames_the_data, in_short, upsert, writing
+from shared.erasures import Erased, Erasures
 from shared.exchanges import Exchange, decode_exchanges
 from shared.messages import Undecodable
 from shared.models import api_request_logs, api_response_logs
@@ -32,16 +35,23 @@ BACK_OFF_SECONDS = (0.2, 5.0)  # first and longest wait
 STOP_SECONDS = 2.0
 
 
+class ErasedMeanwhile(Exception):
+    """Write the same again: somebody in it may have been erased."""
+
+
 class LogWriter:
     """Runs beside the consumer from `start` to `stop`, however often queue and database come and go.
 
     `open_queue` opens the queue or raises QueueUnavailable.
     """
 
-    def __init__(self, open_queue: Callable[[], Queue], engine: Engine) -> None:
+    def __init__(
+        self, open_queue: Callable[[], Queue], engine: Engine, erasures: Erasures | None = None
+    ) -> None:
         self.dropped = 0  # messages and exchanges that could not be stored
         self._open_queue = open_queue
         self._engine = writing(engine)
+        self._erasures = erasures
         self._wait = BACK_OFF_SECONDS[0]
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
@@ -65,6 +75,8 @@ class LogWriter:
                     queue.close()
             except QueueUnavailable as error:
                 log.warning("waiting for the queue of API logs: %s", error)
+            except ErasedMeanwhile:
+                log.info("API logs are written anew, because somebody is being erased")
             except SQLAlchemyError as error:
                 log.warning("API logs are not written yet, trying again: %s", in_short(error))
             except Exception:
@@ -124,9 +136,18 @@ class LogWriter:
     def _insert(self, exchanges: Sequence[Exchange]) -> None:
         # Sorted by key: two consumers that write the same ones wait for each other and never deadlock.
         ordered = sorted(exchanges, key=lambda exchange: (exchange.received_at, exchange.id.bytes))
+        first = ordered[0].received_at if ordered else None
         with self._engine.begin() as connection:
+            erased = self._erased(connection, first)
+            ordered = without_erased(ordered, erased)
             upsert(connection, api_request_logs, [_request(exchange) for exchange in ordered])
             upsert(connection, api_response_logs, [_response(exchange) for exchange in ordered])
+            # Last: whoever erases from now on finds what we have written (shared/erasures.py).
+            if self._erased(connection, first).moments != erased.moments:
+                raise ErasedMeanwhile
+
+    def _erased(self, connection: Connection, moment: datetime | None) -> Erased:
+        return Erased() if self._erasures is None else self._erasures.after(connection, moment)
 
     def _drop(self, number: int, why: str) -> None:
         self.dropped += number
@@ -134,6 +155,8 @@ class LogWriter:
 
 
 def _may_pass(error: Exception) -> bool:
+    if isinstance(error, ErasedMeanwhile):
+        return True
     return isinstance(error, SQLAlchemyError) and not blames_the_data(error)
 
 

@@ -22,7 +22,7 @@ REFUSED_BY_DATABASE = "refused_by_database"
 IDEMPOTENCY_CONFLICT = "idempotency_conflict"
 DETAIL_LENGTH = 500
 # The columns that are written anew when it is parked again.
-AGAIN = ("lead_id", "reason", "detail", "payload", "resolution", "resolved_at", "replayed_as")
+AGAIN = ("lead_id", "email_hash", "reason", "detail", "payload", "resolution", "resolved_at", "replayed_as")
 # A statement with it may be twice as long, and MariaDB takes 16 MiB.
 PAYLOAD_BYTES = 7 * 1024 * 1024
 
@@ -81,6 +81,7 @@ def _row(
         "id": id,
         "lead_id": None,
         "client_id": None,
+        "email_hash": None,
         "received_at": None,
         "reason": reason,
         "detail": detail[:DETAIL_LENGTH],

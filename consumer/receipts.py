@@ -17,6 +17,8 @@ from shared.database import upsert
 from shared.messages import Batch
 from shared.models import lead_batches, lead_producers
 
+OTHERS = ("duplicate", "quarantined", "repeated", "erased")  # what may become of leads beside `stored`
+
 
 @dataclass(slots=True)
 class Receipt:
@@ -29,11 +31,16 @@ class Receipt:
     duplicate: int = 0
     quarantined: int = 0
     repeated: int = 0
+    erased: int = 0
 
     @property
     def key(self) -> tuple[bytes, int]:
         """What receipts are sorted by, so that no two writers wait for each other."""
         return self.producer_id.bytes, self.sequence
+
+    @property
+    def has_others_than_stored(self) -> bool:
+        return any(getattr(self, outcome) for outcome in OTHERS)
 
     def row(self, stored_at: datetime.datetime) -> dict[str, Any]:
         of_batch = self.batch.leads if self.batch else []
@@ -43,10 +50,10 @@ class Receipt:
             "last_sequence": self.sequence,
             "void": self.batch is None,
             "leads": len(of_batch),
-            "stored": len(of_batch) - self.duplicate - self.quarantined - self.repeated,
+            "stored": len(of_batch) - self.duplicate - self.quarantined - self.repeated - self.erased,
             "duplicate": self.duplicate,
             "quarantined": self.quarantined,
-            "erased": 0,
+            "erased": self.erased,
             "repeated": self.repeated,
             "first_received_at": min((lead.received_at for lead in of_batch), default=None),
             "stored_at": stored_at,
@@ -72,11 +79,11 @@ def correct_receipts(
 ) -> None:
     """The receipts were written before their leads, and not all of those were stored like that."""
     changed = sorted(
-        (receipt for receipt in receipts if receipt.duplicate or receipt.quarantined or receipt.repeated),
+        (receipt for receipt in receipts if receipt.has_others_than_stored),
         key=lambda receipt: receipt.key,
     )
     rows = [receipt.row(stored_at) for receipt in changed]
-    upsert(connection, lead_batches, rows, replace=["stored", "duplicate", "quarantined", "repeated"])
+    upsert(connection, lead_batches, rows, replace=["stored", *OTHERS])
 
 
 def _missing(connection: Connection, batches: Sequence[tuple[Batch, int]]) -> list[Receipt]:

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
-from consumer.counts import Counted
 from consumer.lead_rows import Place
+from shared.lead_counting import Counted
 from shared.messages import Undecodable, decode_lead
 from shared.models import leads, quarantined_leads
 
@@ -24,7 +24,7 @@ def settle_replays(connection: Connection, places: Iterable[Place]) -> list[Coun
 
     Returns how the others were counted while they were in quarantine, which they leave now.
     """
-    replays = [place for place in places if place.lead.replay_of is not None]
+    replays = [place for place in places if place.lead.replay_of is not None and not place.is_erased]
     if not replays:
         return []
     rows = _locked(connection, {place.lead.replay_of for place in replays if place.lead.replay_of})

@@ -13,12 +13,14 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.counts import count_rows
 from consumer.duplicates import Duplicates
+from consumer.erased_leads import drop_erased, erased_meanwhile
 from consumer.idempotency import settle_keys
 from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, insert_leads, places_of
 from consumer.quarantine import park, quarantine_lead, quarantine_message
 from consumer.receipts import claim_receipts, correct_receipts, keep_producers
 from consumer.replays import mark_replayed, settle_replays
 from shared.database import in_short, upsert, writing
+from shared.erasures import Erasures
 from shared.messages import Batch
 from shared.models import FEED_DELAY_SECONDS, lead_counts
 from shared.queues import Delivery
@@ -44,7 +46,8 @@ class TooSlow(NotWritten):
 class Writer:
     """Writes batches to the database, each once.
 
-    Without `duplicates` no lead is one. `elapsed` counts seconds from anywhere.
+    Without `duplicates` no lead is one, without `erasures` none was erased. `elapsed` counts seconds from
+    anywhere.
     """
 
     def __init__(
@@ -53,10 +56,12 @@ class Writer:
         now: Clock = utc_now,
         *,
         duplicates: Duplicates | None = None,
+        erasures: Erasures | None = None,
         elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._engine = writing(engine)
         self._reading = engine
+        self._erasures = erasures
         self._duplicates = duplicates
         self._now = now
         self._elapsed = elapsed
@@ -113,19 +118,47 @@ class Writer:
         receipts = claim_receipts(connection, batches, stored_at)
         places = places_of(receipts, stored_at, refused)
         settle_keys(connection, places)
+        erased = erased_meanwhile(connection, self._erasures, places)
+        drop_erased(places, erased)
         left = settle_replays(connection, places)
-        good = [place for place in places if place.fault is None and not place.is_repeat]
+        good = [place for place in places if place.fault is None and place.is_written]
         if self._duplicates is not None:
             self._duplicates.mark(connection, [place.row for place in good])
         insert_leads(connection, good)
         _count_in_receipts(places)
         correct_receipts(connection, receipts, stored_at)
-        park(connection, _parked(places, broken, stored_at))
+        park(connection, self._parked(places, broken, stored_at))
         mark_replayed(connection, good, stored_at)
         keep_producers(connection, batches, stored_at)
-        counted = [place for place in places if not place.is_repeat]
+        counted = [place for place in places if place.is_written]
         upsert(connection, lead_counts, count_rows(counted, left), add=["leads"])
+        # Last: whoever erases from now on finds what we have written (shared/erasures.py).
+        if erased_meanwhile(connection, self._erasures, places).moments != erased.moments:
+            raise NotWritten("somebody is being erased")
         self._refuse_if_late(self._elapsed() - began)
+
+    def _parked(
+        self,
+        places: Sequence[Place],
+        broken: Sequence[tuple[Delivery, str]],
+        stored_at: datetime.datetime,
+    ) -> list[dict[str, Any]]:
+        """Rows of `quarantined_leads`."""
+        rows = [
+            quarantine_message(delivery.body, why, delivery.attempts + 1, stored_at)
+            for delivery, why in broken
+        ]
+        for place in places:
+            if place.fault is None:
+                continue
+            row = quarantine_lead(
+                place.lead, place.id, place.reason, place.fault, place.receipt.attempts + 1, stored_at
+            )
+            email = place.lead.content.get("email")
+            if isinstance(email, str) and self._erasures is not None:
+                row["email_hash"] = self._erasures.hashes(email)
+            rows.append(row)
+        return rows
 
     def _refuse_if_late(self, took: float) -> None:
         """Raises TooSlow `took` seconds after the stamp, if that is too late to commit.
@@ -146,20 +179,5 @@ def _count_in_receipts(places: Sequence[Place]) -> None:
             place.receipt.quarantined += 1
         elif place.status == "repeated":
             place.receipt.repeated += 1
-
-
-def _parked(
-    places: Sequence[Place], broken: Sequence[tuple[Delivery, str]], stored_at: datetime.datetime
-) -> list[dict[str, Any]]:
-    """Rows of `quarantined_leads`."""
-    rows = [
-        quarantine_message(delivery.body, why, delivery.attempts + 1, stored_at) for delivery, why in broken
-    ]
-    rows += [
-        quarantine_lead(
-            place.lead, place.id, place.reason, place.fault, place.receipt.attempts + 1, stored_at
-        )
-        for place in places
-        if place.fault is not None
-    ]
-    return rows
+        elif place.status == "erased":
+            place.receipt.erased += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from shared.write_ahead import use_write_ahead_log
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
 BUSY_SECONDS = 30
+FORGET_ATTEMPTS, FORGET_PAUSE_SECONDS = 20, 0.1
 _WRITES = "leadgate.writes"
 # Strict whatever the server's default: text is never cut, a bad value is an error.
 SESSION = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
@@ -109,7 +111,7 @@ def _open_sqlite(url: str, offload: Offload, busy_seconds: float = BUSY_SECONDS)
         # sqlite3's own transactions begin at the first write; ours begin when SQLAlchemy says so.
         connection.isolation_level = None
         use_write_ahead_log(connection, busy_seconds)
-        for pragma in ("synchronous = FULL", "foreign_keys = ON"):
+        for pragma in ("synchronous = FULL", "foreign_keys = ON", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
@@ -135,6 +137,27 @@ def _open_sqlite(url: str, offload: Offload, busy_seconds: float = BUSY_SECONDS)
 
     limit_reads_of_sqlite(engine)
     return engine
+
+
+def forget_deleted(engine: Engine) -> None:
+    """Takes what was deleted out of SQLite's write-ahead log, as soon as nobody reads or writes there.
+
+    Of the file itself it is gone already (secure_delete). The other databases' files are none of ours.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    for _ in range(FORGET_ATTEMPTS):
+        connection = engine.raw_connection()
+        try:
+            cursor = connection.cursor()
+            cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            (is_busy, *_), *_ = cursor.fetchall()
+            cursor.close()
+        finally:
+            connection.close()
+        if not is_busy:
+            return
+        time.sleep(FORGET_PAUSE_SECONDS)
 
 
 def writing(engine: Engine) -> Engine:

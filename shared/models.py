@@ -167,6 +167,7 @@ erasures = Table(
     Column("kind", String(8), primary_key=True),
     Column("subject_hash", Bytes(32), primary_key=True),
     Column("erased_at", UtcTime, nullable=False),
+    Index(None, "erased_at"),
     **_mysql,
 )
 
@@ -235,7 +236,7 @@ audit_log = Table(
     Column("at", UtcTime, nullable=False),
     Column("actor_id", BigInteger),  # null: a command on the server
     Column("action", String(32), nullable=False),
-    Column("target", String(32), nullable=False),  # user, api_key
+    Column("target", String(32), nullable=False),  # user, api_key, quarantined_lead, lead, person
     Column("target_id", String(64), nullable=False),
     Column("before", JSON),
     Column("after", JSON),

@@ -19,6 +19,7 @@ from consumer.duplicates import Duplicates
 from consumer.writer import Writer
 from shared.database import writing
 from shared.email_hashes import EmailHashes
+from shared.erasures import Erasures
 from shared.exchanges import Exchange, encode_exchange, encode_exchanges
 from shared.identity import ROLE_API_CLIENT, hash_of_key, identity_changed
 from shared.messages import Batch, Header, Lead, encode_batch, encode_lead
@@ -112,11 +113,14 @@ def make_writer(
     now: Clock = utc_now,
     *,
     window_days: int = 30,
+    erasures: Erasures | None = None,
     elapsed: Callable[[], float] = time.monotonic,
 ) -> Writer:
     """A writer as the consumer has it."""
     duplicates = Duplicates(EMAIL_HASHES, timedelta(days=window_days)) if window_days else None
-    return Writer(engine, now, duplicates=duplicates, elapsed=elapsed)
+    return Writer(
+        engine, now, erasures=erasures or Erasures(EMAIL_HASHES), duplicates=duplicates, elapsed=elapsed
+    )
 
 
 def message(batch: Batch) -> bytes:

@@ -45,6 +45,8 @@ def _connect(path: Path, synchronous: str) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     use_write_ahead_log(connection, BUSY_SECONDS)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
+    # Messages are about people: what is acknowledged is gone from the file, too.
+    connection.execute("PRAGMA secure_delete = ON")
     return connection
 
 
@@ -133,6 +135,7 @@ class _QueueFile:
     connection: sqlite3.Connection
     owned: IO[bytes]
     taken: int = 0
+    forgotten: int = 0
 
     def fetch(self) -> list[tuple[int, bytes, int]]:
         """The next messages as (id, body, attempts before this one), oldest first."""
@@ -154,6 +157,14 @@ class _QueueFile:
 
     def is_empty(self) -> bool:
         return self.connection.execute("SELECT 1 FROM messages LIMIT 1").fetchone() is None
+
+    def forget(self) -> None:
+        """Takes what was acknowledged since the last time out of the write-ahead log."""
+        if self.taken != self.forgotten:
+            self.connection.execute("PRAGMA busy_timeout = 0")
+            (is_busy, *_), *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self.connection.execute(f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000:.0f}")
+            self.forgotten = self.forgotten if is_busy else self.taken
 
     def close(self) -> None:
         self.connection.close()
@@ -238,6 +249,7 @@ class SqliteConsumer:
         self._next_claim = self._now() + CLAIM_SECONDS
         for queue_file in list(self._files.values()):
             if queue_file.is_empty():
+                queue_file.forget()
                 self._remove_if_abandoned(queue_file)
         for path in sorted(self._folder.glob(f"*{SUFFIX}")):
             if path not in self._files:

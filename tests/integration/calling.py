@@ -22,7 +22,7 @@ from shared.queues import Depth
 from shared.running import start, stop
 from shared.settings import Settings
 from shared.times import Clock, utc_now
-from tests.factories import PASSWORD, make_api_key, make_user
+from tests.factories import EMAIL_HASHES, PASSWORD, make_api_key, make_user
 from tests.fakes import FakeProducer
 from tests.waiting import wait_until
 
@@ -54,6 +54,7 @@ def new_app(
         Settings(**settings),
         engine=engine,
         producer=producer,
+        email_hashes=EMAIL_HASHES,
         identity=identity,
         keys=keys,
         passwords=passwords,

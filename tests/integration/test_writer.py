@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import Engine, event, insert
 
-from consumer.counts import EVER
 from consumer.writer import NotWritten
 from shared.database import writing
+from shared.lead_counting import EVER
 from shared.messages import Lead
 from shared.models import lead_batches, lead_counts, lead_producers, leads, metadata
 from tests.factories import NOON, make_batch, make_lead, make_writer

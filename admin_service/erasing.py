@@ -1,0 +1,153 @@
+"""Erasing a person, or one lead: it is noted first, so that nothing comes back, and then deleted everywhere.
+
+shared/erasures.py has the reasoning. Each step is a transaction of its own, and all of them may be done
+again: an erasure that was cut short is asked for once more.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, or_, select
+
+from admin_service.audit import record_change
+from admin_service.log_wiping import wipe_logs
+from admin_service.quarantine_rows import lead_of
+from shared.columns import normalised, sort_key
+from shared.database import forget_deleted, upsert, writing
+from shared.erasures import Erasures
+from shared.lead_counting import Counted, rows_of_counts
+from shared.models import duplicate_keys, lead_counts, leads, quarantined_leads
+
+CHUNK = 500  # leads that are deleted in one transaction
+
+_parked = quarantined_leads.c
+
+
+def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -> int:
+    """Deletes all that is known of that email; how many leads that were."""
+    email_hash = erasures.hashes(email)
+    with writing(engine).begin() as connection:
+        erasures.note(connection, now, emails=[email])
+    with writing(engine).begin() as connection:
+        connection.execute(delete(duplicate_keys).where(duplicate_keys.c.email_hash == email_hash))
+    text = normalised(email)
+    parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
+    found = _Found([leads.c.email_key == sort_key(email)], parked)
+    erased = _delete_all(engine, erasures, found, now)
+    wipe_logs(engine, erased.texts | {email, text}, erased.request_ids)
+    with writing(engine).begin() as connection:
+        # The hash without its key says nothing of the email.
+        record_change(connection, "erase", "person", email_hash.hex()[:16], None, {"leads": erased.number})
+    forget_deleted(engine)
+    return erased.number
+
+
+def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> bool:
+    """Deletes one lead, stored or quarantined; False if there is none."""
+    found = _Found([leads.c.id == id], _parked.lead_id == id)
+    with engine.connect() as connection:
+        if not found.is_there(connection):
+            return False
+    with writing(engine).begin() as connection:
+        erasures.note(connection, now, lead_ids=[id])
+    with writing(engine).begin() as connection:
+        connection.execute(delete(duplicate_keys).where(duplicate_keys.c.lead_id == id))
+    erased = _delete_all(engine, erasures, found, now)
+    wipe_logs(engine, {str(id)}, erased.request_ids)
+    with writing(engine).begin() as connection:
+        record_change(connection, "erase", "lead", id, None, None)
+    forget_deleted(engine)
+    return True
+
+
+def _messages_with(engine: Engine, text: str) -> list[UUID]:
+    """Messages in quarantine with the text in them that are no leads, so that nobody knows whose they are."""
+    query = select(_parked.id, _parked.payload).where(_parked.lead_id.is_(None))
+    with engine.connect() as connection:
+        rows = connection.execute(query.execution_options(yield_per=1))
+        return [row.id for row in rows if text in normalised(row.payload.decode(errors="replace"))]
+
+
+class _Found:
+    """The conditions on what is to be deleted."""
+
+    def __init__(self, stored: Sequence[ColumnElement[bool]], parked: ColumnElement[bool]) -> None:
+        self.stored = select(leads).where(*stored).limit(CHUNK).with_for_update()
+        self.parked = select(quarantined_leads).where(parked).limit(CHUNK).with_for_update()
+
+    def is_there(self, connection: Connection) -> bool:
+        return any(connection.execute(query).first() is not None for query in (self.stored, self.parked))
+
+
+class _Erased:
+    """What was deleted, as far as it is needed to find the rest."""
+
+    def __init__(self) -> None:
+        self.number = 0
+        self.texts: set[str] = set()  # ways in which the email was written
+        self.request_ids: set[str] = set()
+
+
+def _delete_all(engine: Engine, erasures: Erasures, found: _Found, now: datetime) -> _Erased:
+    erased = _Erased()
+    while True:
+        with writing(engine).begin() as connection:
+            stored = connection.execute(found.stored).all()
+            parked = connection.execute(found.parked).all()
+            if not stored and not parked:
+                return erased
+            _delete(connection, erasures, stored, parked, now)
+        erased.number += len(stored) + len(parked)
+        erased.texts |= {row.email for row in stored}
+        erased.request_ids |= {row.request_id for row in stored}
+        for row in parked:
+            if (lead := lead_of(row)) is not None:
+                erased.request_ids.add(lead.request_id)
+                erased.texts |= {email for email in [lead.content.get("email")] if isinstance(email, str)}
+
+
+def _delete(
+    connection: Connection,
+    erasures: Erasures,
+    stored: Sequence[Row[Any]],
+    parked: Sequence[Row[Any]],
+    now: datetime,
+) -> None:
+    # What still runs around of these leads, such as logs and replays, is told by their ids.
+    ids = {row.id for row in stored} | {row.lead_id for row in parked if row.lead_id is not None}
+    erasures.note(connection, now, lead_ids=ids)
+    counts: Counter[Counted] = Counter(
+        (row.client_id, row.test, row.status, row.received_at) for row in stored
+    )
+    came_from = {row.replay_of for row in stored if row.replay_of is not None}
+    counts.update(counted for row in parked if (counted := _counted(connection, row, came_from)) is not None)
+    _delete_rows(connection, stored, parked, came_from)
+    taken_away = Counter({key: -number for key, number in counts.items()})
+    upsert(connection, lead_counts, rows_of_counts(taken_away), add=["leads"])
+
+
+def _delete_rows(
+    connection: Connection, stored: Sequence[Row[Any]], parked: Sequence[Row[Any]], came_from: set[UUID]
+) -> None:
+    keys = [(row.received_at, row.id) for row in stored]
+    for received_at, id in keys:
+        connection.execute(delete(leads).where(leads.c.received_at == received_at, leads.c.id == id))
+    of_quarantine = {row.id for row in parked} | came_from
+    if of_quarantine:
+        connection.execute(delete(quarantined_leads).where(_parked.id.in_(of_quarantine)))
+
+
+def _counted(connection: Connection, row: Row[Any], came_from: set[UUID]) -> Counted | None:
+    """How a row of quarantine is counted; None if its lead was stored since, and is counted there."""
+    lead = lead_of(row)
+    if lead is None or row.id in came_from:
+        return None
+    stored = select(leads.c.id).where(leads.c.id == row.replayed_as, leads.c.replay_of == row.id)
+    if row.replayed_as is not None and connection.execute(stored.limit(1)).first() is not None:
+        return None
+    return lead.client_id, lead.content.get("test") is True, "quarantined", lead.received_at
