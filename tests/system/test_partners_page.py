@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -28,8 +29,15 @@ COMMANDS = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
 
 
 @pytest.fixture
-def person(system: System) -> Person:
-    return Office(system).register()
+def office(system: System) -> Iterator[Office]:
+    office = Office(system)
+    with office.client:
+        yield office
+
+
+@pytest.fixture
+def person(office: Office) -> Person:
+    return office.register()
 
 
 @pytest.fixture
@@ -45,9 +53,9 @@ def environment(system: System, person: Person) -> dict[str, str]:
 
 
 @pytest.fixture
-def client(system: System, person: Person) -> Iterator[Client]:
+def client(system: System, office: Office, person: Person) -> Iterator[Client]:
     """The partner, looking at its leads."""
-    with Client(system.port, Office(system).token(person)["Authorization"].removeprefix("Bearer ")) as client:
+    with Client(system.port, office.token(person)["Authorization"].removeprefix("Bearer ")) as client:
         yield client
 
 
@@ -82,16 +90,16 @@ def form_handler(folder: Path, environment: Mapping[str, str]) -> Iterator[str]:
     command = [sys.executable, "form_handler.py"]
     process = subprocess.Popen(command, cwd=folder, env={**environment, "PORT": str(port)})
     try:
-        wait_until(lambda: answers(port), "the form handler listens")
+        wait_until(lambda: listens(port), "the form handler listens")
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
 
 
-def answers(port: int) -> bool:
+def listens(port: int) -> bool:
     try:
-        Client(port).ask("OPTIONS", "/")
+        socket.create_connection(("127.0.0.1", port)).close()
     except OSError:
         return False
     return True
