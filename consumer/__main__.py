@@ -13,6 +13,7 @@ from types import FrameType
 from consumer.consumer import Consumer
 from consumer.duplicates import duplicates_of
 from consumer.log_writer import LogWriter
+from consumer.maintenance import Maintenance
 from consumer.writer import WRITER_SESSION, Writer
 from shared.database import open_database
 from shared.messages import NewerSchema
@@ -36,6 +37,7 @@ def main() -> int:
     writer = Writer(database, duplicates=duplicates_of(settings))
     consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
     log_writer = LogWriter(lambda: open_log_consumer(settings), database)
+    maintenance = Maintenance(database)
     signals = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -52,12 +54,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, on_signal)
     signal.signal(signal.SIGINT, on_signal)
     log_writer.start()
+    maintenance.start()
     try:
         consumer.run()
     except NewerSchema as error:
         logging.getLogger("leadgate.consumer").error("a message has %s: start a newer one", error)
         return NEWER_SCHEMA_STATUS
     finally:
+        maintenance.stop()
         log_writer.stop()
     return 0
 
