@@ -43,6 +43,7 @@ def new_app(
     passwords: Passwords | None = None,
     ask_depth: Callable[[], Depth] | None = None,
     now: Clock = utc_now,
+    producer: FakeProducer | None = None,
     **settings: Any,
 ) -> Flask:
     """An instance of one of SERVICES, as another process has it; it looks for changes only if `running`.
@@ -53,14 +54,16 @@ def new_app(
     folder = Path(tempfile.mkdtemp(prefix="leadgate-test-"))
     # With a log, an app that runs has a queue for it.
     of_app = Settings(**{"api_log": "off", "data_dir": folder} | settings)
+    producer = producer or FakeProducer()
     if service == "ingest":
         app = ingest_service.create_app(
-            of_app, producer=FakeProducer(), identity=identity, keys=keys, passwords=passwords
+            of_app, producer=producer, identity=identity, keys=keys, passwords=passwords
         )
     else:
         app = admin_service.create_app(
             of_app,
             engine=engine,
+            producer=producer,
             identity=identity,
             keys=keys,
             passwords=passwords,
