@@ -143,6 +143,8 @@ def api_request_data(arguments: "list[str]") -> int:
 
 
 def show_logs(target: str, arguments: "list[str]") -> int:
+    """Turn this process into the reader of the running system's log of exchanges; that of `make run` is found
+    by the same variables."""
     from deploy.virtual_environment import RUNTIME_LOCK
 
     return become_module(RUNTIME_LOCK, "deploy.show_logs", [target, *filter(None, arguments)])

@@ -34,6 +34,8 @@ SUPERVISORS = {
         "virtual_environment",
     )
 }
+# What partners copy to a machine of their own: one file, so it may be as long as it must.
+FOR_PARTNERS = "deploy/import_leads.py"
 MAX_LINES = 320
 
 
@@ -103,7 +105,7 @@ def test_shared_imports_no_service_and_nothing_of_ours_imports_deploy_or_tests()
 
 def test_the_environment_is_read_in_one_place() -> None:
     readers = {module for module in PRODUCT if reads_environment(module)}
-    assert readers - SUPERVISORS == {"shared/settings.py"}
+    assert readers - SUPERVISORS == {"shared/settings.py", FOR_PARTNERS}
 
 
 def test_what_starts_before_there_is_an_environment_needs_the_standard_library_only() -> None:
@@ -111,6 +113,11 @@ def test_what_starts_before_there_is_an_environment_needs_the_standard_library_o
         assert packages_of(module) <= {*sys.stdlib_module_names, "deploy"}, module
         of_deploy = {name.split(".")[1] for name in imports(module) if name.startswith("deploy.")}
         assert {f"deploy/{name}.py" for name in of_deploy} <= SUPERVISORS, module
+
+
+def test_what_partners_copy_needs_python_3_8_and_nothing_else() -> None:
+    ast.parse((ROOT / FOR_PARTNERS).read_text(), feature_version=(3, 8))
+    assert packages_of(FOR_PARTNERS) <= {*sys.stdlib_module_names}
 
 
 def test_pika_is_known_to_the_modules_of_rabbitmq_alone() -> None:
@@ -136,7 +143,8 @@ def test_every_module_says_what_it_is_for() -> None:
 
 
 def test_no_file_is_too_long_to_read() -> None:
-    lengths = {module: len((ROOT / module).read_text().splitlines()) for module in PRODUCT}
+    of_ours = set(PRODUCT) - {FOR_PARTNERS}
+    lengths = {module: len((ROOT / module).read_text().splitlines()) for module in of_ours}
     assert {module: lines for module, lines in lengths.items() if lines > MAX_LINES} == {}
 
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine, event, insert
+from sqlalchemy import Engine, event
 
 from ingest_service.idempotency import hash_of_key
-from shared.database import writing
 from shared.keys import KeyRing
-from shared.models import idempotency_keys
 from shared.times import utc_now
-from tests.factories import EMAIL_HASH_KEY, NOON, lead_body, make_batch, make_lead, make_writer, tracking_body
+from tests.factories import EMAIL_HASH_KEY, lead_body, make_batch, make_lead, make_writer, tracking_body
 from tests.integration.calling import (
     Answer,
     Caller,
@@ -121,10 +119,9 @@ def test_a_lead_that_is_sent_again_under_its_key_is_accepted_again(
     engine: Engine, partner: Person, caller: Caller
 ) -> None:
     store(engine, partner)
-    with writing(engine).begin() as connection:
-        key = {"client_id": partner.id, "key_hash": hash_of_key("mine"), "content_hash": bytes(32)}
-        values = key | {"lead_id": uuid4(), "received_at": NOON}
-        connection.execute(insert(idempotency_keys).values(**values))
+    came_meanwhile = make_lead(client_id=partner.id, received_at=utc_now(), email=EMAIL)
+    under_key = replace(came_meanwhile, key_hash=hash_of_key("mine"))
+    make_writer(engine).write([(make_batch([under_key]), 0)])
     assert post(caller, idempotencyKey="mine").status_code == 201
     assert is_duplicate(post(caller, idempotencyKey="another"))
 

@@ -17,7 +17,7 @@ import pytest
 from tests.system.running import ADMIN, System
 
 FOLDER = Path(__file__).parent / "fuzzing"
-FEW = 8  # requests for each operation
+FEW = 5  # requests for each operation
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", FEW))
 # To cover each edge of every schema takes long: not where only a few requests are wanted.
 PHASES = ["examples", "fuzzing", "stateful", *(["coverage"] if EXAMPLES > FEW else [])]
