@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from uuid import uuid4
 
 from flask import Flask
 from sqlalchemy import Engine, select
 from sqlalchemy.exc import SQLAlchemyError
 
-from admin_service import access_tokens, audit, exports, leads, logs, reconciliation, stats, users
+from admin_service import (
+    access_tokens,
+    audit,
+    exports,
+    leads,
+    logs,
+    quarantine,
+    reconciliation,
+    stats,
+    traces,
+    users,
+)
 from admin_service.commands import init_commands
 from shared.api_docs import publish_api
 from shared.api_log import ApiLog
@@ -20,7 +32,9 @@ from shared.keys import KeyRing
 from shared.models import identity_version
 from shared.offload import one_thread
 from shared.passwords import Passwords
-from shared.queues import Depth, Producer, depth_of_queue, open_log_producer
+from shared.predecessors import Records, records_folder
+from shared.publisher import Publisher
+from shared.queues import Depth, Producer, depth_of_queue, open_log_producer, open_producer
 from shared.reading import PATIENCE_SECONDS
 from shared.running import runs_beside
 from shared.settings import Settings, read_settings
@@ -34,6 +48,7 @@ def create_app(
     settings: Settings | None = None,
     *,
     engine: Engine | None = None,
+    producer: Producer | None = None,
     log_producer: Producer | None = None,
     identity: Identity | None = None,
     keys: KeyRing | None = None,
@@ -49,6 +64,10 @@ def create_app(
     database = engine or open_database(settings.leads_database_url, one_thread(), patience=PATIENCE_SECONDS)
     identity = identity or Identity(database)
     passwords = passwords or Passwords(one_thread())
+    # Leads that come out of quarantine are sent by a producer of its own, with its own numbers.
+    producer_id = uuid4()
+    producer = producer or open_producer(settings, producer_id, one_thread())
+    publisher = Publisher(producer, producer_id, records=Records(records_folder(settings), producer_id))
 
     api_log = ApiLog(log_producer or open_log_producer(settings, one_thread()), settings.api_log)
 
@@ -63,6 +82,7 @@ def create_app(
     app = web_service(__name__, settings, identity, fault, api_log, keys=keys, passwords=passwords)
     init_database_errors(app)
     app.extensions["leadgate.engine"] = database
+    app.extensions["leadgate.publisher"] = publisher
     app.extensions["leadgate.passwords"] = passwords
     app.extensions["leadgate.depth"] = ask_depth or partial(depth_of_queue, settings, one_thread())
     app.extensions["leadgate.now"] = now
@@ -75,9 +95,11 @@ def create_app(
         stats.blueprint,
         audit.blueprint,
         logs.blueprint,
+        quarantine.blueprint,
+        traces.blueprint,
     ):
         app.register_blueprint(blueprint)
     publish_api(app, "/admin/api", "Leadgate admin", API)
-    runs_beside(app, api_log, identity)
+    runs_beside(app, api_log, identity, publisher)
     init_commands(app)
     return app

@@ -49,7 +49,10 @@ LEAD = closed(
         "createdAt": TIME,
         "storedAt": TIME,
     },
-    {"clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."}},
+    {
+        "replayOf": UUID | {"description": "Its place in quarantine, if it was replayed from there."},
+        "clientEmail": nullable(EMAIL) | {"description": "For admins: the partner who sent it."},
+    },
 )
 _AS_SENT = {"description": "As it was sent, whatever that is.", "examples": [None]}
 QUARANTINED_LEAD = closed(

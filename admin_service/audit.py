@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from flask import Blueprint, Response, g, has_request_context
 from marshmallow import fields, validate
@@ -100,7 +101,7 @@ def record_change(
     connection: Connection,
     action: str,
     target: str,
-    target_id: int,
+    target_id: int | UUID,
     before: dict[str, Any] | None,
     after: dict[str, Any] | None,
 ) -> None:

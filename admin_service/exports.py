@@ -51,7 +51,7 @@ def export_leads() -> Response:
     chunks = walk(engine_of_app(), wanted, for_admin=for_admin)
     # Read before the status goes out: a database that is not there is still an error of its own.
     first = next(chunks, [])
-    names = list(LEAD["properties"] if for_admin else LEAD["required"])
+    names = [name for name in LEAD["properties"] if for_admin or name != "clientEmail"]
     lines = (file_format.lines(names, leads) for leads in itertools.chain([first], chunks))
     body = itertools.chain([file_format.head(names)], lines)
     name = f"leads-{utc_now():%Y%m%dT%H%M%SZ}.{query['format']}"

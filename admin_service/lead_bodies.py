@@ -56,7 +56,7 @@ def _with_client_email(connection: Connection, bodies: list[dict[str, Any]]) -> 
 
 
 def _lead_body(row: Row[Any]) -> dict[str, Any]:
-    return {
+    body = {
         "id": row.id,
         "status": row.status,
         "duplicateOf": row.duplicate_of,
@@ -78,6 +78,7 @@ def _lead_body(row: Row[Any]) -> dict[str, Any]:
         "createdAt": format_time(row.received_at),
         "storedAt": format_time(row.stored_at),
     }
+    return body if row.replay_of is None else body | {"replayOf": row.replay_of}
 
 
 def _quarantined_body(row: Row[Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ def _csv_head(names: Sequence[str]) -> bytes:
 
 
 def _csv_lines(names: Sequence[str], leads: Sequence[dict[str, Any]]) -> bytes:
-    return _csv([[_cell(lead[name]) for name in names] for lead in leads])
+    return _csv([[_cell(lead.get(name)) for name in names] for lead in leads])
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> bytes:

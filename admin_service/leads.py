@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,7 @@ from admin_service.lead_listing import Listing, read_page
 from admin_service.lead_lookup import find_lead
 from admin_service.lead_order import Order
 from admin_service.lead_queries import LeadQuery, LeadsQuery, filter_of
-from admin_service.pagination import page_of, query_parameters
+from admin_service.pagination import id_in_url, page_of, query_parameters
 from shared.access import signed_in
 from shared.errors import ApiError, success
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
@@ -61,7 +60,7 @@ def get_lead(lead_id: str) -> Response:
 
     With `wait`, the answer is held for that many seconds at most, until the lead is there.
     """
-    id = _lead_id(lead_id)
+    id = id_in_url(lead_id, "Lead not found")
     deadline = time.monotonic() + _lead_query.load(query_parameters())["wait"]
     pause = FIRST_PAUSE_SECONDS
     while (lead := _find(id)) is None:
@@ -74,13 +73,6 @@ def get_lead(lead_id: str) -> Response:
     response.add_etag()
     response.make_conditional(request)
     return response
-
-
-def _lead_id(text: str) -> UUID:
-    """The id in a URL, in its one usual spelling. Raises ApiError 404: no other text names a lead."""
-    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", text):
-        raise ApiError(404, "Lead not found")
-    return UUID(text)
 
 
 def _own_client_id() -> int | None:

@@ -1,16 +1,19 @@
-"""Pages: what a client may ask for, and how a page is answered."""
+"""What a client may ask for in a URL: pages, ids; and how a page is answered."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
+from uuid import UUID
 
 from flask import request
 from marshmallow import Schema, fields, pre_load, validate
 
-from shared.errors import validation_failed
+from shared.errors import ApiError, validation_failed
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class PageSchema(Schema):
@@ -38,6 +41,13 @@ def query_parameters() -> dict[str, Any]:
     if twice:
         raise validation_failed({name: ["This value is there more than once"] for name in twice})
     return request.args.to_dict()
+
+
+def id_in_url(text: str, not_found: str) -> UUID:
+    """The id in a URL, in its one usual spelling. Raises ApiError 404 `not_found` for any other text."""
+    if not _UUID.fullmatch(text):
+        raise ApiError(404, not_found)
+    return UUID(text)
 
 
 def page_of(

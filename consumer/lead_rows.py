@@ -66,8 +66,8 @@ class Place:
 
     @property
     def id(self) -> UUID:
-        """Of what was accepted here: the same however often the batch comes."""
-        return uuid5(self.receipt.producer_id, f"{self.receipt.sequence}/{self.index}")
+        """Of what was accepted here: the same however often the batch comes, and when it is replayed."""
+        return self.lead.replay_of or uuid5(self.receipt.producer_id, f"{self.receipt.sequence}/{self.index}")
 
     @property
     def status(self) -> str:

@@ -5,18 +5,24 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 from uuid import NAMESPACE_OID, UUID, uuid5
 
 import orjson
+from sqlalchemy import Connection
 
+from shared.database import upsert
 from shared.messages import Lead, encode_lead
+from shared.models import quarantined_leads
 
 UNDECODABLE = "undecodable_message"
 REFUSED_BY_DATABASE = "refused_by_database"
 IDEMPOTENCY_CONFLICT = "idempotency_conflict"
 DETAIL_LENGTH = 500
+# The columns that are written anew when it is parked again.
+AGAIN = ("lead_id", "reason", "detail", "payload", "resolution", "resolved_at", "replayed_as")
 # A statement with it may be twice as long, and MariaDB takes 16 MiB.
 PAYLOAD_BYTES = 7 * 1024 * 1024
 
@@ -53,6 +59,12 @@ def quarantine_lead(
     return row | {"lead_id": lead.id, "client_id": lead.client_id, "received_at": lead.received_at}
 
 
+def park(connection: Connection, rows: Iterable[dict[str, Any]]) -> None:
+    """Writes rows of `quarantined_leads`; what is there already is open again, as it is now."""
+    ordered = sorted(rows, key=lambda row: row["id"].bytes)
+    upsert(connection, quarantined_leads, ordered, add=["attempts"], replace=AGAIN)
+
+
 def _payload(lead: Lead) -> bytes:
     try:
         return encode_lead(lead)
@@ -77,4 +89,5 @@ def _row(
         "created_at": now,
         "resolution": None,
         "resolved_at": None,
+        "replayed_as": None,
     }

@@ -15,11 +15,12 @@ from consumer.counts import count_rows
 from consumer.duplicates import Duplicates
 from consumer.idempotency import settle_keys
 from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, insert_leads, places_of
-from consumer.quarantine import quarantine_lead, quarantine_message
+from consumer.quarantine import park, quarantine_lead, quarantine_message
 from consumer.receipts import claim_receipts, correct_receipts, keep_producers
+from consumer.replays import mark_replayed, settle_replays
 from shared.database import in_short, upsert, writing
 from shared.messages import Batch
-from shared.models import FEED_DELAY_SECONDS, lead_counts, quarantined_leads
+from shared.models import FEED_DELAY_SECONDS, lead_counts
 from shared.queues import Delivery
 from shared.times import Clock, utc_now
 
@@ -112,21 +113,18 @@ class Writer:
         receipts = claim_receipts(connection, batches, stored_at)
         places = places_of(receipts, stored_at, refused)
         settle_keys(connection, places)
+        left = settle_replays(connection, places)
         good = [place for place in places if place.fault is None and not place.is_repeat]
         if self._duplicates is not None:
             self._duplicates.mark(connection, [place.row for place in good])
         insert_leads(connection, good)
         _count_in_receipts(places)
         correct_receipts(connection, receipts, stored_at)
-        parked = _parked(places, broken, stored_at)
-        upsert(connection, quarantined_leads, parked, add=["attempts"], replace=["resolution", "resolved_at"])
+        park(connection, _parked(places, broken, stored_at))
+        mark_replayed(connection, good, stored_at)
         keep_producers(connection, batches, stored_at)
-        upsert(
-            connection,
-            lead_counts,
-            count_rows(place for place in places if not place.is_repeat),
-            add=["leads"],
-        )
+        counted = [place for place in places if not place.is_repeat]
+        upsert(connection, lead_counts, count_rows(counted, left), add=["leads"])
         self._refuse_if_late(self._elapsed() - began)
 
     def _refuse_if_late(self, took: float) -> None:
@@ -153,7 +151,7 @@ def _count_in_receipts(places: Sequence[Place]) -> None:
 def _parked(
     places: Sequence[Place], broken: Sequence[tuple[Delivery, str]], stored_at: datetime.datetime
 ) -> list[dict[str, Any]]:
-    """Rows of `quarantined_leads`, sorted by key."""
+    """Rows of `quarantined_leads`."""
     rows = [
         quarantine_message(delivery.body, why, delivery.attempts + 1, stored_at) for delivery, why in broken
     ]
@@ -164,4 +162,4 @@ def _parked(
         for place in places
         if place.fault is not None
     ]
-    return sorted(rows, key=lambda row: row["id"].bytes)
+    return rows

@@ -28,6 +28,11 @@ def json_object() -> dict[str, Any]:
     return value
 
 
+def has_body() -> bool:
+    """Whether the current request has a body; for views that take one or none."""
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def read_body(max_bytes: int | None = None) -> bytes:
     """The body of the current request.
 

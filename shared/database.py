@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from shared.write_ahead import use_write_ahead_log
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
 BUSY_SECONDS = 30
+_WRITES = "leadgate.writes"
 # Strict whatever the server's default: text is never cut, a bad value is an error.
 SESSION = "SET time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
 
@@ -74,6 +76,7 @@ def open_for_look_ups(url: str, offload: Offload = run_here, *, seconds: float) 
 
 
 def _open_sqlite(url: str, offload: Offload, busy_seconds: float = BUSY_SECONDS) -> Engine:
+    writer = threading.Lock()
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -113,8 +116,22 @@ def _open_sqlite(url: str, offload: Offload, busy_seconds: float = BUSY_SECONDS)
     def begin(connection: Connection) -> None:
         # A reader takes no lock; a writer says so (`writing`) and takes it at once, since a reader that
         # turns writer later may find its snapshot outdated and fail.
-        mode = "IMMEDIATE" if connection.get_execution_options().get("writing") else "DEFERRED"
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        if not connection.get_execution_options().get("writing"):
+            connection.exec_driver_sql("BEGIN DEFERRED")
+            return
+        # SQLite itself would let us wait in the one thread that the writer before us needs for its commit.
+        connection.info[_WRITES] = writer.acquire(timeout=BUSY_SECONDS)
+        try:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        except BaseException:
+            end(connection)
+            raise
+
+    @event.listens_for(engine, "commit")
+    @event.listens_for(engine, "rollback")
+    def end(connection: Connection) -> None:
+        if connection.info.pop(_WRITES, False):
+            writer.release()
 
     limit_reads_of_sqlite(engine)
     return engine

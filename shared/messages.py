@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -125,6 +126,15 @@ def decode_batch(body: bytes) -> Batch:
     if leads and not header.sequence:
         raise Undecodable("broken message: leads without a sequence number")
     return Batch(header, leads)
+
+
+def decode_lead(body: bytes) -> Lead:
+    """The lead that `encode_lead` has encoded. Raises Undecodable."""
+    try:
+        # The standard library's reader takes half a surrogate pair, which a parked lead may have.
+        return _decode_lead(json.loads(body))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Undecodable(f"no lead: {type(error).__name__}: {error}") from None
 
 
 def _count(value: Any) -> int:

@@ -39,18 +39,21 @@ def new_app(
     passwords: Passwords | None = None,
     ask_depth: Callable[[], Depth] | None = None,
     now: Clock = utc_now,
+    producer: FakeProducer | None = None,
     **settings: Any,
 ) -> Flask:
     """An instance of one of SERVICES, as another process has it; it looks for changes only if `running`."""
     identity = Identity(engine)
     settings = {"api_log": "off"} | settings  # with a log, an app that runs has a queue for it
+    producer = producer or FakeProducer()
     if service == "ingest":
         return ingest_service.create_app(
-            Settings(**settings), producer=FakeProducer(), identity=identity, keys=keys, passwords=passwords
+            Settings(**settings), producer=producer, identity=identity, keys=keys, passwords=passwords
         )
     return admin_service.create_app(
         Settings(**settings),
         engine=engine,
+        producer=producer,
         identity=identity,
         keys=keys,
         passwords=passwords,
