@@ -66,6 +66,11 @@ class LeadFilter:
             conditions.append(columns.stored_at < self.stored_before)
         return conditions
 
+    @property
+    def index_of_counts(self) -> str:
+        """The index that MySQL is to read `lead_counts` by: it would read the counts of all minutes."""
+        return "ix_lead_counts_grain_bucket" if self.client_id is None else "PRIMARY"
+
     def of_counts(self, grain: str) -> list[ColumnElement[bool]]:
         """The same conditions on `lead_counts`, but for times, and for what is not counted there."""
         columns = lead_counts.c

@@ -94,6 +94,7 @@ def _buckets(
         .having(number > 0)
         .order_by(bucket.desc() if descending else bucket.asc())
         .limit(limit)
+        .with_hint(lead_counts, f"FORCE INDEX ({wanted.index_of_counts})", "mysql")
     )
     length = HOUR if stretch.grain == "hour" else 24 * HOUR
     for begin, leads_there in connection.execute(statement):

@@ -41,11 +41,11 @@ def total_of(connection: Connection, wanted: LeadFilter) -> Total:
     if not wanted.is_counted:
         return capped(rows_up_to(connection, wanted, COUNTED + 1))
     if not wanted.is_of_some_time:
-        number = _sum(connection, wanted.of_counts("all"))
+        number = _sum(connection, wanted, wanted.of_counts("all"))
         return Total(number - _too_new(connection, wanted), True)
     stretches = list(stretches_of(wanted.begin, wanted.end))
     counted = [stretch for stretch in stretches if stretch.grain is not None]
-    number = sum(_sum(connection, counts_of(wanted, stretch)) for stretch in counted)
+    number = sum(_sum(connection, wanted, counts_of(wanted, stretch)) for stretch in counted)
     if len(counted) == len(stretches):
         return Total(number - _too_new(connection, wanted), True)
     for stretch in stretches:
@@ -95,9 +95,10 @@ def counts_of(wanted: LeadFilter, stretch: Stretch) -> list[ColumnElement[bool]]
     return [*wanted.of_counts(stretch.grain or ""), bucket >= stretch.begin, bucket < stretch.end]
 
 
-def _sum(connection: Connection, conditions: list[ColumnElement[bool]]) -> int:
-    total = func.coalesce(func.sum(lead_counts.c.leads), 0)
-    return int(connection.scalar(select(total).where(*conditions)) or 0)
+def _sum(connection: Connection, wanted: LeadFilter, conditions: list[ColumnElement[bool]]) -> int:
+    total = select(func.coalesce(func.sum(lead_counts.c.leads), 0)).where(*conditions)
+    total = total.with_hint(lead_counts, f"FORCE INDEX ({wanted.index_of_counts})", "mysql")
+    return int(connection.scalar(total) or 0)
 
 
 def _too_new(connection: Connection, wanted: LeadFilter) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,6 +61,25 @@ class JsonObject(fields.Field[dict[str, Any]]):
         return value
 
 
+class TextList(fields.List[Any]):
+    """A list of strings, read no further than to the MAX_BLAMED-th item that is none.
+
+    A body of 1 MiB can have half a million of them; an answer that blames each would be far longer than it.
+    """
+
+    def __init__(self, **more: Any) -> None:
+        super().__init__(fields.String(), **more)
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> list[Any]:
+        if isinstance(value, list):
+            faults = (place for place, item in enumerate(value) if not isinstance(item, str))
+            last = next(itertools.islice(faults, MAX_BLAMED - 1, None), None)
+            value = value if last is None else value[: last + 1]
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
 def _email() -> fields.String:
     checks = [EmailUpToLength(error=EMAIL_MESSAGE), validate.Length(max=EMAIL_LENGTH)]
     return fields.String(required=True, validate=checks)
@@ -89,7 +109,7 @@ class LeadSchema(Schema):
             COUNTRY_CODES, error="This value is not an assigned ISO 3166-1 code in capitals"
         ),
     )
-    verticals = fields.List(fields.String(), allow_none=True)
+    verticals = TextList(allow_none=True)
     clientReference = _optional_text(100)
     test = JsonBoolean(allow_none=True)
     idempotencyKey = fields.String(allow_none=True, validate=validate.Length(min=1, max=MAX_KEY_LENGTH))
@@ -108,8 +128,7 @@ class TrackingSchema(Schema):
         unknown = INCLUDE
 
     email = _email()
-    verticals = fields.List(
-        fields.String(),
+    verticals = TextList(
         required=True,
         validate=validate.Length(min=1, error="This value should not be blank"),
     )

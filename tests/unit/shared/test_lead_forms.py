@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from marshmallow import ValidationError
 
 from shared.errors import ApiError
-from shared.lead_forms import read_lead
+from shared.lead_forms import MAX_BLAMED, read_lead
 from tests.factories import lead_body
 from tests.unit.shared.refusals import (
     BOOLEAN,
@@ -254,6 +254,12 @@ def test_verticals_that_are_no_list_are_refused(value: Any) -> None:
 def test_a_vertical_that_is_no_text_is_named_by_its_place() -> None:
     errors = errors_of(lead_body(verticals=["solar", 1, None, ["wind"]]))
     assert errors == {"verticals.1": NO_TEXT, "verticals.2": NULL, "verticals.3": NO_TEXT}
+
+
+def test_of_very_many_bad_verticals_the_first_are_named() -> None:
+    errors = errors_of(lead_body(verticals=["solar", *[1] * 500_000]))
+    assert errors == {f"verticals.{place}": NO_TEXT for place in range(1, MAX_BLAMED + 1)}
+    assert accepted("verticals", ["solar"] * 1000)
 
 
 @pytest.mark.parametrize("value", [True, False])
