@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -42,24 +46,32 @@ def new_app(
     producer: FakeProducer | None = None,
     **settings: Any,
 ) -> Flask:
-    """An instance of one of SERVICES, as another process has it; it looks for changes only if `running`."""
+    """An instance of one of SERVICES, as another process has it; it looks for changes only if `running`.
+
+    Unless one is named, its DATA_DIR is gone when the app is: nothing comes into that of this tree.
+    """
     identity = Identity(engine)
-    settings = {"api_log": "off"} | settings  # with a log, an app that runs has a queue for it
+    folder = Path(tempfile.mkdtemp(prefix="leadgate-test-"))
+    # With a log, an app that runs has a queue for it.
+    of_app = Settings(**{"api_log": "off", "data_dir": folder} | settings)
     producer = producer or FakeProducer()
     if service == "ingest":
-        return ingest_service.create_app(
-            Settings(**settings), producer=producer, identity=identity, keys=keys, passwords=passwords
+        app = ingest_service.create_app(
+            of_app, producer=producer, identity=identity, keys=keys, passwords=passwords
         )
-    return admin_service.create_app(
-        Settings(**settings),
-        engine=engine,
-        producer=producer,
-        identity=identity,
-        keys=keys,
-        passwords=passwords,
-        ask_depth=ask_depth,
-        now=now,
-    )
+    else:
+        app = admin_service.create_app(
+            of_app,
+            engine=engine,
+            producer=producer,
+            identity=identity,
+            keys=keys,
+            passwords=passwords,
+            ask_depth=ask_depth,
+            now=now,
+        )
+    weakref.finalize(app, shutil.rmtree, folder, ignore_errors=True)
+    return app
 
 
 @contextmanager
