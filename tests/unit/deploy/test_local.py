@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from deploy import local, local_system, supervisor, virtual_environment
+from tests.waiting import wait_until
 
 ROOT = Path(local.__file__).parent.parent
 OURS = (
@@ -100,6 +101,8 @@ class Tree:
         assert process.stdout is not None
         for line in process.stdout:
             if "Ctrl-C stops everything" in line:
+                # The services answer by then; the consumer answers nobody, and may have only begun.
+                wait_until(lambda: len(self.alive()) == 3, "all three parts run")
                 return process
         raise AssertionError(process.communicate())
 
