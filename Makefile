@@ -6,7 +6,7 @@ ID ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz postman-setup keys reconcile check clear-cache
+.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz stories postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ load-test-spike: ## the same with 17, 30 and again 17 leads a second
 
 fuzz: ## send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more
 	@$(PYTHON) deploy/local.py fuzz -- $(ARGS)
+
+stories: ## tell long stories to systems of its own and compare with a model; STORIES=n for more
+	@$(PYTHON) deploy/local.py stories -- $(ARGS)
 
 postman-setup: ## write the Postman collection and its environments, ready for import
 	@$(PYTHON) deploy/local.py postman-setup

@@ -61,6 +61,11 @@ def fuzz(arguments: "list[str]") -> int:
     return become_pytest("tests/system/test_fuzzing.py", ["-rP", *arguments])
 
 
+def stories(arguments: "list[str]") -> int:
+    os.environ.setdefault("STORIES", "30")
+    return become_pytest("tests/system/test_whole_story.py", ["-rP", *arguments])
+
+
 def postman_setup(arguments: "list[str]") -> int:
     from deploy.virtual_environment import RUNTIME_LOCK
 
@@ -165,6 +170,10 @@ TARGETS = {
     "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
     "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
     "fuzz": (fuzz, "send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more"),
+    "stories": (
+        stories,
+        "tell long stories to systems of its own and compare with a model; STORIES=n for more",
+    ),
     "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
     "logs": (logs, "show the last lines of what the running system says, and those that come"),
     "api-logs": (api_logs, "show the last 10 API exchanges"),
@@ -176,7 +185,7 @@ TARGETS = {
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit", "test-mysql", "fuzz", "api-logs-full", "api-request-data")
+TAKE_ARGUMENTS = ("test", "test-unit", "test-mysql", "fuzz", "stories", "api-logs-full", "api-request-data")
 
 
 def python_with(lock: str) -> Path:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from tests.system.client import LISTED_SECONDS, Answer, Client, new_lead
 from tests.system.office import Office, log_in
 from tests.system.running import ADMIN, ROOT, STOP_SECONDS, System
-from tests.system.story_model import Accepted, Content, Key, Parked, Seen
+from tests.system.story_model import Accepted, Content, Key, Model, Parked, Seen
 from tests.system.story_model import Lead as Listed
 
 QUARANTINE = "/admin/api/quarantine"
@@ -202,6 +202,18 @@ class Troupe:
             accepted = list(threads.map(self._send, requests))
         self.stage.sent += sum(map(len, accepted))
         return accepted
+
+    def replay_many(self, partner: int, rows: Sequence[str], model: Model) -> list[list[Accepted]]:
+        """Replay all rows of a partner, which are these."""
+        filtered: dict[str, object] = {"clientId": self.partners[partner].id}
+        answer = self.admin.ask("POST", f"{QUARANTINE}/replay", filtered)
+        assert answer.data == {"replayed": len(rows), "left": 0}
+        self.stage.sent += len(rows)
+        ids = [self.admin.ask("GET", f"{QUARANTINE}/{row}").data["replayedAs"] for row in rows]
+        return [
+            [Accepted(partner, id, model.parked[row].content, replay_of=row)]
+            for row, id in zip(rows, ids, strict=True)
+        ]
 
     def seen(self) -> Seen:
         """What is there now."""

@@ -47,6 +47,7 @@ STORIES = int(os.environ.get("STORIES", FEW))
 IS_SUITE = STORIES <= FEW
 STEPS = 12 if IS_SUITE else 40
 PARTNERS = 2
+ORDERED = 4  # leads that were sent at once: so many have few enough orders to try them all
 # What becomes of leads; all of it must have happened.
 WORDS = ("stored", "duplicate", "repeated", "conflict", "replayed", "discarded", "erased")
 
@@ -121,6 +122,17 @@ class WholeStory(RuleBasedStateMachine):
 
     @precondition(lambda self: self.model.open_rows)
     @rule(place=places)
+    def replay_many(self, place: int) -> None:
+        """All of one partner, in an order that the model does not know."""
+        partner = self.model.parked[self._open_row(place)].partner
+        rows = [id for id in self.model.open_rows if self.model.parked[id].partner == partner]
+        if len(rows) <= ORDERED:
+            accepted = self.troupe.replay_many(partner, rows, self.model)
+            self._note(accepted)
+            self._settle(accepted)
+
+    @precondition(lambda self: self.model.open_rows)
+    @rule(place=places)
     def discard(self, place: int) -> None:
         path = f"{QUARANTINE}/{self._open_row(place)}"
         self.stage.office.ask("DELETE", path)
@@ -140,6 +152,22 @@ class WholeStory(RuleBasedStateMachine):
         self.model = self.model.after(accepted)
         at_most = self.model.erase_person(email.casefold())
         assert at_least <= erased <= at_most
+        self._settle([])
+
+    @precondition(lambda self: self.model.open_rows)
+    @rule(place=places, whole=st.booleans())
+    def erase_what_is_replayed(self, place: int, whole: bool) -> None:
+        """The person, or what it was a conflict with: the lead that comes back has an id of its own."""
+        sent = self._replay(place, None)
+        lead_id = self.model.parked[sent.row].lead_id
+        self.model = self.model.after(self._send([sent]))
+        if whole:
+            person = sent.content.person
+            erased = self.stage.office.ask("POST", "/admin/api/erasures", {"email": person}).data["erased"]
+            assert erased == self.model.erase_person(person)
+        else:
+            self.stage.office.ask("DELETE", f"/admin/api/leads/{lead_id}")
+            self.model.erase_lead(lead_id)
         self._settle([])
 
     @precondition(lambda self: self.ids)
@@ -227,13 +255,16 @@ class WholeStory(RuleBasedStateMachine):
         sent = [self._request(request) for request in drawn]
         self.keyed += [request for request in sent if isinstance(request, Post) and request.key is not None]
         accepted = self.troupe.send(sent)
+        self._note(accepted)
+        return accepted
+
+    def _note(self, accepted: Sequence[Sequence[Accepted]]) -> None:
         for lead in itertools.chain.from_iterable(accepted):
             if lead.key is None or lead.key not in self.id_of:
                 assert lead.id not in self.ids
                 self.ids.append(lead.id)
             if lead.key is not None:
                 assert self.id_of.setdefault(lead.key, lead.id) == lead.id
-        return accepted
 
     def _settle(self, accepted: Sequence[Sequence[Accepted]]) -> None:
         """Wait until all is written. What was sent at once has been written in some order."""
