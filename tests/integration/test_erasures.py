@@ -110,7 +110,7 @@ def test_a_person_is_gone_from_every_table(engine: Engine, admin: Caller, partne
     before = tables_with(engine, ADA.lower())
     assert sorted(before) == ["api_request_logs", "api_response_logs", "leads", "quarantined_leads"]
 
-    assert erase(admin, "ada.lovelace@EXAMPLE.com") == 5
+    assert erase(admin, "ada.lovelace@EXAMPLE.com") == 4
 
     assert tables_with(engine, ADA.lower()) == []
     assert stored_ids(engine) == [kept.id]
@@ -174,6 +174,23 @@ def test_a_replay_does_not_bring_it_back(
 
     assert stored_ids(engine) == []
     assert number_of(engine, quarantined_leads) == 0
+    assert (counted(engine), counted(engine, "quarantined")) == (0, 0)
+
+
+def test_a_lead_that_was_in_quarantine_goes_with_what_was_there(
+    engine: Engine, admin: Caller, partner: Person, producer: FakeProducer
+) -> None:
+    bad = make_lead(client_id=partner.id, email="wrong.person@example.com", dateOfBirth="never")
+    write(engine, bad)
+    (parked,) = rows(engine, quarantined_leads)
+    corrected = bad.content | {"dateOfBirth": "1990-02-28", "email": ADA}
+    assert admin.post(f"/admin/api/quarantine/{parked.id}/replay", corrected).status_code == 202
+    make_writer(engine).write([(batch, 0) for batch in producer.batches()])
+    assert stored_ids(engine) == [bad.id]
+
+    assert erase(admin) == 1
+
+    assert number_of(engine, leads) == number_of(engine, quarantined_leads) == 0
     assert (counted(engine), counted(engine, "quarantined")) == (0, 0)
 
 
