@@ -101,8 +101,7 @@ def _delete_all(engine: Engine, erasures: Erasures, found: _Found, now: datetime
             parked = connection.execute(found.parked).all()
             if not stored and not parked:
                 return erased
-            _delete(connection, erasures, stored, parked, now)
-        erased.number += len(stored) + len(parked)
+            erased.number += _delete(connection, erasures, stored, parked, now)
         erased.texts |= {row.email for row in stored}
         erased.request_ids |= {row.request_id for row in stored}
         for row in parked:
@@ -117,7 +116,8 @@ def _delete(
     stored: Sequence[Row[Any]],
     parked: Sequence[Row[Any]],
     now: datetime,
-) -> None:
+) -> int:
+    """How many leads that were; one that was in quarantine before it was stored is one."""
     # What still runs around of these leads, such as logs and replays, is told by their ids.
     ids = {row.id for row in stored} | {row.lead_id for row in parked if row.lead_id is not None}
     erasures.note(connection, now, lead_ids=ids)
@@ -129,6 +129,7 @@ def _delete(
     _delete_rows(connection, stored, parked, came_from)
     taken_away = Counter({key: -number for key, number in counts.items()})
     upsert(connection, lead_counts, rows_of_counts(taken_away), add=["leads"])
+    return counts.total()
 
 
 def _delete_rows(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, time
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -13,35 +11,11 @@ from admin_service.lead_cursors import CURSOR_LENGTH
 from admin_service.lead_filters import EARLIEST, LATEST, LISTED, LeadFilter
 from admin_service.lead_order import SORTS
 from admin_service.pagination import SortedPageSchema
+from admin_service.periods import PeriodSchema, plus_again
 from shared.columns import sort_key
 from shared.errors import validation_failed
-from shared.times import parse_time
 
 MAX_WAIT_SECONDS = 10
-_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_TIME = re.compile(r"(?i)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?(Z|[+-]\d\d:\d\d)", re.ASCII)
-_FAULT = "This value is no time as in 2026-11-21T09:30:00Z or 2026-11-21T10:30:00+01:00, and no date"
-
-
-class Moment(fields.Field[datetime]):
-    """A time of RFC 3339, or a date: the beginning of that day in UTC."""
-
-    json_schema = {"type": "string", "examples": ["2026-11-21T09:30:00Z", "2026-11-21"]}
-
-    def _deserialize(
-        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
-    ) -> datetime:
-        text = _plus_again(value, r"T.* \d\d:\d\d")
-        try:
-            if _DATE.fullmatch(text):
-                moment = datetime.combine(datetime.fromisoformat(text), time(), UTC)
-            elif _TIME.fullmatch(text):
-                moment = parse_time(_without_nanoseconds(text.upper()))
-            else:
-                raise ValueError
-        except ValueError:
-            raise ValidationError(_FAULT) from None
-        return min(max(moment, EARLIEST), LATEST)
 
 
 class Phone(fields.String):
@@ -50,11 +24,11 @@ class Phone(fields.String):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> str:
-        return _plus_again(super()._deserialize(value, attr, data, **kwargs), r" \d+")
+        return plus_again(super()._deserialize(value, attr, data, **kwargs), r" \d+")
 
 
-class LeadFilterSchema(Schema):
-    """The filters of a listing."""
+class LeadFilterSchema(PeriodSchema):
+    """The filters of a listing; its period is when leads were created."""
 
     email = fields.String(
         validate=validate.Length(1, 255),
@@ -68,16 +42,7 @@ class LeadFilterSchema(Schema):
         validate=validate.Range(1, 2**63 - 1),
         metadata={"description": "leads of this partner (admins only)"},
     )
-    from_ = Moment(
-        data_key="from", metadata={"description": "leads created then or later (RFC 3339, or a date in UTC)"}
-    )
-    to = Moment(metadata={"description": "leads created before then (RFC 3339, or a date in UTC)"})
     test = fields.Boolean(truthy={"true"}, falsy={"false"}, metadata={"description": "test leads, or others"})
-
-    @validates_schema
-    def in_order(self, data: dict[str, Any], **_: Any) -> None:
-        if "from_" in data and "to" in data and data["to"] < data["from_"]:
-            raise ValidationError("This value lies before `from`", "to")
 
 
 class LeadsQuery(LeadFilterSchema, SortedPageSchema):
@@ -127,12 +92,3 @@ def filter_of(query: Mapping[str, Any], own_client_id: int | None) -> LeadFilter
         begin=query.get("from_", EARLIEST),
         end=query.get("to", LATEST),
     )
-
-
-def _plus_again(text: str, shape: str) -> str:
-    """A `+` that was not escaped in the URL arrives as a blank; where only a plus makes sense, it is one."""
-    return text.replace(" ", "+") if re.search(rf"\A[^ ]*{shape}\Z", text, re.ASCII) else text
-
-
-def _without_nanoseconds(text: str) -> str:
-    return re.sub(r"(\.\d{6})\d+", r"\1", text)

@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Response
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import Schema, fields, validate
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func, literal, select
 
 from admin_service.answers import LOGS, ONE_LOG
 from admin_service.database import engine_of_app
-from admin_service.lead_queries import Moment
 from admin_service.pagination import PageSchema, page_of, query_parameters
+from admin_service.periods import PeriodSchema
 from shared.access import signed_in
 from shared.errors import ApiError, success, validation_failed
 from shared.identity import ROLE_ADMIN
@@ -34,7 +34,7 @@ _EVERY_LIKE = re.compile(r"[\\%_]")
 blueprint = Blueprint("logs", __name__, url_prefix="/admin/api/logs")
 
 
-class LogsQuery(PageSchema):
+class LogsQuery(PeriodSchema, PageSchema):
     """The parameters of the list of exchanges."""
 
     requestId = fields.String(
@@ -56,15 +56,6 @@ class LogsQuery(PageSchema):
     clientId = fields.Integer(
         validate=validate.Range(1, 2**63 - 1), metadata={"description": "exchanges of this user"}
     )
-    from_ = Moment(
-        data_key="from", metadata={"description": "received then or later (RFC 3339, or a date in UTC)"}
-    )
-    to = Moment(metadata={"description": "received before then (RFC 3339, or a date in UTC)"})
-
-    @validates_schema
-    def in_order(self, data: dict[str, Any], **_: Any) -> None:
-        if "from_" in data and "to" in data and data["to"] < data["from_"]:
-            raise ValidationError("This value lies before `from`", "to")
 
 
 class LogQuery(Schema):

@@ -109,13 +109,17 @@ def test_a_quarantined_lead_of_another_partner_is_not_there(
     assert is_error(other.get(f"/api/leads/{lead.id}"), 404, "Lead not found")
 
 
-def test_a_quarantined_lead_that_is_settled_is_not_there(engine: Engine, app: Flask, partner: Person) -> None:
+def test_a_quarantined_lead_that_was_discarded_is_shown_still(
+    engine: Engine, app: Flask, partner: Person
+) -> None:
     lead = make_lead(client_id=partner.id, dateOfBirth="never")
     store(engine, lead)
     with writing(engine).begin() as connection:
         connection.execute(update(quarantined_leads).values(resolution="discarded", resolved_at=NOON))
 
-    assert is_error(partner.calls(app).get(f"/api/leads/{lead.id}"), 404, "Lead not found")
+    found = partner.calls(app).get(f"/api/leads/{lead.id}").json["data"]
+
+    assert (found["id"], found["status"]) == (str(lead.id), "quarantined")
 
 
 def test_a_quarantined_lead_that_is_no_text_is_shown_as_far_as_it_goes(
