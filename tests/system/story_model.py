@@ -158,6 +158,7 @@ class Model:
             self.keys[key] = content
         if replay_of is not None:
             self.became["replayed"] += 1
+        if replay_of in self.parked:
             self.parked[replay_of] = self.parked[replay_of]._replace(resolution="replayed", replayed_as=id)
         first = id if content.test else self.firsts.setdefault((partner, content.person), id)
         if first == id:
@@ -171,7 +172,9 @@ class Model:
         origins = {self.leads[id].replay_of for id in leads}
         rows = {id for id, row in self.parked.items() if is_theirs(row)}
         still_new = [row for row in self.new if not is_theirs(row)]
-        erased = len(leads) + len(rows - origins) + len(self.new) - len(still_new)
+        # What was replayed is counted where it is now.
+        waiting = sum(self.parked[id].resolution != "replayed" for id in rows)
+        erased = len(leads) + waiting + len(self.new) - len(still_new)
         self.leads = {id: lead for id, lead in self.leads.items() if id not in leads}
         self.parked = {id: row for id, row in self.parked.items() if id not in rows | origins}
         self.new = still_new

@@ -160,15 +160,16 @@ class WholeStory(RuleBasedStateMachine):
         """The person, or what it was a conflict with: the lead that comes back has an id of its own."""
         sent = self._replay(place, None)
         lead_id = self.model.parked[sent.row].lead_id
-        self.model = self.model.after(self._send([sent]))
+        accepted = self._send([sent])
         if whole:
+            self.model = self.model.after(accepted)
             person = sent.content.person
             erased = self.stage.office.ask("POST", "/admin/api/erasures", {"email": person}).data["erased"]
             assert erased == self.model.erase_person(person)
+            self._settle([])
         else:
             self.stage.office.ask("DELETE", f"/admin/api/leads/{lead_id}")
-            self.model.erase_lead(lead_id)
-        self._settle([])
+            self._settle_around_erasure(lead_id, accepted)
 
     @precondition(lambda self: self.ids)
     @rule(place=places, on_the_way=st.lists(requests, max_size=1))
@@ -177,12 +178,12 @@ class WholeStory(RuleBasedStateMachine):
         id = self.ids[-1 - place % len(self.ids)]
         was_there = self.model.status_of(id) is not None
         answer = self.stage.office.client.ask("DELETE", f"/admin/api/leads/{id}")
-        self.model = self.model.after(accepted)
-        is_there = self.model.status_of(id) is not None
+        is_there = self.model.after(accepted).status_of(id) is not None
         assert answer.status in {204 if known else 404 for known in (was_there, is_there)}, answer.body
         if answer.status == 204:
-            self.model.erase_lead(id)
-        self._settle([])
+            self._settle_around_erasure(id, accepted)
+        else:
+            self._settle(accepted)
 
     # --- what holds at any time -----------------------------------------------------------------------
 
@@ -268,11 +269,23 @@ class WholeStory(RuleBasedStateMachine):
 
     def _settle(self, accepted: Sequence[Sequence[Accepted]]) -> None:
         """Wait until all is written. What was sent at once has been written in some order."""
+        self._become([self.model.after(order) for order in itertools.permutations(accepted)])
+
+    def _settle_around_erasure(self, id: str, accepted: Sequence[Sequence[Accepted]]) -> None:
+        """Wait until what was on its way while that lead was erased is written: it found the lead, or not."""
+        before, after = self.model.after(accepted), self.model.after([])
+        after.erase_lead(id)
+        after = after.after(accepted)
+        for model in (before, after):
+            model.erase_lead(id)
+        self._become([before, after])
+
+    def _become(self, outcomes: Sequence[Model]) -> None:
+        """Wait until all is written, and go on with that of the outcomes that is there."""
         self.stage.settle()
         seen = self.troupe.seen()
-        outcomes = [self.model.after(order) for order in itertools.permutations(accepted)]
         fitting = [outcome for outcome in outcomes if outcome.is_what(seen)]
-        assert fitting, f"of {accepted}\nthere was made {seen}\nin place of one of {outcomes}"
+        assert fitting, f"there is {seen}\nin place of one of {outcomes}"
         self.model = fitting[0].knowing(seen)
 
 
