@@ -41,7 +41,7 @@ _erasure = ErasureSchema()
 
 @blueprint.post("/admin/api/erasures")
 @signed_in(ROLE_ADMIN)
-@takes(body=_erasure, example={"email": "ada@example.com"})
+@takes(body=_erasure, example={"email": "who.asked.for.it@example.com"})
 @answers(ERASED)
 def post_erasure() -> Response:
     """Erases a person: all leads of that email, in whichever way it is written, and what logs say of it.

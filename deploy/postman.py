@@ -28,6 +28,7 @@ FORMAT = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 
 # What is made first is there for the others, and is removed last.
 ORDER = ("post", "get", "put", "patch", "delete")
+LAST_FOLDER = "erasures"  # what they remove is looked at in others
 # Parameters that are sent; all others are there, switched off.
 SENT = {"get_lead": {"wait": "10"}}
 SHOWN = range(200, 401)  # the statuses of answers that are shown beside a request
@@ -87,7 +88,7 @@ def _service(base: str, document: Json) -> Json:
         folders[_folder(operation, operations)].append(operation)
     items = [
         {"name": name, "item": list(chain.from_iterable(map(_items, sorted(folder, key=_rank))))}
-        for name, folder in folders.items()
+        for name, folder in sorted(folders.items(), key=lambda item: item[0] == LAST_FOLDER)
         if folder
     ]
     return {"name": document["info"]["title"], "description": document["info"]["description"], "item": items}

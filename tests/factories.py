@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -114,9 +113,9 @@ def make_writer(
     *,
     window_days: int = 30,
     erasures: Erasures | None = None,
-    elapsed: Callable[[], float] = time.monotonic,
+    elapsed: Callable[[], float] = float,
 ) -> Writer:
-    """A writer as the consumer has it."""
+    """A writer as the consumer has it, but that nothing takes it any time unless `elapsed` says so."""
     duplicates = Duplicates(EMAIL_HASHES, timedelta(days=window_days)) if window_days else None
     return Writer(
         engine, now, erasures=erasures or Erasures(EMAIL_HASHES), duplicates=duplicates, elapsed=elapsed
