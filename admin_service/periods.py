@@ -25,8 +25,10 @@ class Moment(fields.Field[datetime]):
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
     ) -> datetime:
-        text = plus_again(value, r"T.* \d\d:\d\d")
         try:
+            if not isinstance(value, str):
+                raise ValueError
+            text = plus_again(value, r"T.* \d\d:\d\d")
             if _DATE.fullmatch(text):
                 moment = datetime.combine(datetime.fromisoformat(text), time(), UTC)
             elif _TIME.fullmatch(text):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import cast
+from uuid import UUID
 
 from flask import Blueprint, Response, current_app
 from marshmallow import fields, validate
 from sqlalchemy import select
 
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, id_in_url, page_of, query_parameters
+from admin_service.pagination import PageSchema, page_of, query_parameters
 from admin_service.periods import PeriodSchema
 from admin_service.quarantine_answers import (
     CORRECTED,
@@ -25,7 +26,7 @@ from shared.access import signed_in
 from shared.bodies import has_body, json_object
 from shared.errors import ApiError, success, validation_failed
 from shared.identity import ROLE_ADMIN
-from shared.json_fields import UrlFlag
+from shared.json_fields import JsonInteger, UrlFlag
 from shared.lead_forms import LEAD_FORM, read_lead
 from shared.models import quarantined_leads
 from shared.openapi import DONE, answers, takes
@@ -48,6 +49,14 @@ class QuarantineFilter(PeriodSchema):
     leadId = fields.UUID()
 
 
+class ReplaySchema(QuarantineFilter):
+    """Which leads are to be sent again, in a JSON body."""
+
+    clientId = JsonInteger(
+        validate=validate.Range(1, 2**63 - 1), metadata={"description": "leads of this partner"}
+    )
+
+
 class QuarantineQuery(QuarantineFilter, PageSchema):
     """The parameters of the list of quarantined leads."""
 
@@ -57,7 +66,7 @@ class QuarantineQuery(QuarantineFilter, PageSchema):
 
 
 _query = QuarantineQuery()
-_filter = QuarantineFilter()
+_filter = ReplaySchema()
 
 
 @blueprint.get("")
@@ -79,38 +88,36 @@ def list_quarantined() -> Response:
     return success(200, "Quarantined leads", data, READ_HEADERS)
 
 
-@blueprint.get("/<quarantine_id>")
+@blueprint.get("/<uuid:quarantine_id>")
 @signed_in(ROLE_ADMIN)
 @answers(ONE_QUARANTINED, errors=(404,))
-def get_quarantined(quarantine_id: str) -> Response:
+def get_quarantined(quarantine_id: UUID) -> Response:
     """One quarantined lead, resolved or not."""
-    id = id_in_url(quarantine_id, NOT_FOUND)
     with reading(engine_of_app()).connect() as connection:
-        statement = select(quarantined_leads).where(quarantined_leads.c.id == id)
+        statement = select(quarantined_leads).where(quarantined_leads.c.id == quarantine_id)
         row = connection.execute(statement).first()
     if row is None:
         raise ApiError(404, NOT_FOUND)
     return success(200, "Quarantined lead", item_of(row, bytes(row.payload)), READ_HEADERS)
 
 
-@blueprint.post("/<quarantine_id>/replay")
+@blueprint.post("/<uuid:quarantine_id>/replay")
 @signed_in(ROLE_ADMIN)
 @takes(body=LEAD_FORM.schema, example=CORRECTED, body_required=False)
 @answers(REPLAYED, errors=(404, 409))
-def post_replay(quarantine_id: str) -> Response:
+def post_replay(quarantine_id: UUID) -> Response:
     """Sends a lead through the queue again, as it was or, with a body, corrected.
 
     It keeps its id, unless that belongs to another lead. If it cannot be stored again, it is back in
     quarantine with one attempt more.
     """
-    id = id_in_url(quarantine_id, NOT_FOUND)
     corrected = None
     if has_body():
         corrected, _ = read_lead(json_object())
         corrected.pop("idempotencyKey", None)
     publisher = publisher_of_app()
-    lead_id = replay(engine_of_app(), publisher, id, corrected)
-    data = {"id": id, "leadId": lead_id, "status": "queued", "durability": publisher.durability}
+    lead_id = replay(engine_of_app(), publisher, quarantine_id, corrected)
+    data = {"id": quarantine_id, "leadId": lead_id, "status": "queued", "durability": publisher.durability}
     return success(202, "Lead is sent again", data)
 
 
@@ -125,12 +132,12 @@ def post_replay_of_many() -> Response:
     return success(202, f"{replayed} leads are sent again", {"replayed": replayed, "left": left})
 
 
-@blueprint.delete("/<quarantine_id>")
+@blueprint.delete("/<uuid:quarantine_id>")
 @signed_in(ROLE_ADMIN)
 @answers(DONE, errors=(404, 409))
-def delete_quarantined(quarantine_id: str) -> Response:
+def delete_quarantined(quarantine_id: UUID) -> Response:
     """Discards a lead: it stays to be looked at, and is never sent again."""
-    discard(engine_of_app(), id_in_url(quarantine_id, NOT_FOUND))
+    discard(engine_of_app(), quarantine_id)
     return Response(status=204)
 
 

@@ -63,7 +63,7 @@ REQUEST_HEADERS: dict[str, dict[str, Any]] = {
 # By the name of the parameter, or else by the converter in its rule.
 PATH_PARAMETERS: dict[str, JsonSchema] = {
     "lead_id": UUID,
-    "quarantine_id": UUID,
+    "uuid": UUID,
     "int": {"type": "integer", "minimum": 1, "maximum": MAX_INTEGER, "format": "int64"},
     "": {"type": "string", "minLength": 1},
 }

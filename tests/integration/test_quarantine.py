@@ -345,11 +345,30 @@ def test_a_discarded_lead_is_never_sent_again(
     assert partner.calls(app).get(f"/api/leads/{lead.id}").json["data"]["status"] == "quarantined"
 
 
-@pytest.mark.parametrize("id", [NOBODY, "7", "replay", "%20"])
-def test_what_is_not_there_is_not_found(engine: Engine, admin: Caller, id: str) -> None:
-    assert is_error(admin.get(f"{QUARANTINE}/{id}"), 404, SENTENCE)
-    assert is_error(admin.delete(f"{QUARANTINE}/{id}"), 404, SENTENCE)
-    assert is_error(replay(admin, id), 404, SENTENCE)
+def test_what_is_not_there_is_not_found(engine: Engine, admin: Caller) -> None:
+    assert is_error(admin.get(f"{QUARANTINE}/{NOBODY}"), 404, SENTENCE)
+    assert is_error(admin.delete(f"{QUARANTINE}/{NOBODY}"), 404, SENTENCE)
+    assert is_error(replay(admin, NOBODY), 404, SENTENCE)
+
+
+@pytest.mark.parametrize("id", ["7", "%20", NOBODY[:-1]])
+def test_what_is_no_id_is_a_missing_route(engine: Engine, admin: Caller, id: str) -> None:
+    answers = [admin.get(f"{QUARANTINE}/{id}"), admin.delete(f"{QUARANTINE}/{id}"), replay(admin, id)]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+
+def test_replaying_many_is_no_lead_that_could_be_looked_at(engine: Engine, admin: Caller) -> None:
+    answer = admin.get(f"{QUARANTINE}/replay")
+    assert answer.status_code == 405
+    assert set(answer.headers["Allow"].split(", ")) == {"POST", "OPTIONS"}
+
+
+@pytest.mark.parametrize("name", ["reason", "clientId", "leadId", "from", "to"])
+@pytest.mark.parametrize("value", [{}, [], True, None, 1.5])
+def test_a_filter_of_another_type_is_named(engine: Engine, admin: Caller, name: str, value: object) -> None:
+    answer = admin.post(f"{QUARANTINE}/replay", {name: value})
+    assert is_error(answer, 400, "Validation failed")
+    assert set(answer.json["errors"]) == {name}
 
 
 def test_it_is_for_admins(engine: Engine, app: Flask, partner: Person) -> None:
