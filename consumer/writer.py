@@ -119,7 +119,7 @@ class Writer:
         places = places_of(receipts, stored_at, refused)
         settle_keys(connection, places)
         erased = erased_meanwhile(connection, self._erasures, places)
-        drop_erased(places, erased)
+        drop_erased(connection, places, erased)
         left = settle_replays(connection, places)
         good = [place for place in places if place.fault is None and place.is_written]
         if self._duplicates is not None:

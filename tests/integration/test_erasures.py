@@ -177,6 +177,22 @@ def test_a_replay_does_not_bring_it_back(
     assert (counted(engine), counted(engine, "quarantined")) == (0, 0)
 
 
+def test_a_lead_corrected_to_somebody_who_was_erased_before_is_stored(
+    engine: Engine, admin: Caller, partner: Person, producer: FakeProducer
+) -> None:
+    bad = make_lead(client_id=partner.id, email=f"other.{ADA}", dateOfBirth="never")
+    write(engine, bad)
+    (parked,) = rows(engine, quarantined_leads)
+    assert erase(admin) == 0
+    corrected = bad.content | {"email": ADA, "dateOfBirth": "1990-02-28"}
+    assert admin.post(f"/admin/api/quarantine/{parked.id}/replay", corrected).status_code == 202
+    (sent,) = producer.batches()
+    make_writer(engine).write([(sent, 0)])
+
+    assert stored_ids(engine) == [bad.id]
+    assert (counted(engine), counted(engine, "quarantined")) == (1, 0)
+
+
 def test_a_lead_that_was_in_quarantine_goes_with_what_was_there(
     engine: Engine, admin: Caller, partner: Person, producer: FakeProducer
 ) -> None:
