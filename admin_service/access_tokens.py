@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, insert, or_, select, update
 from admin_service.answers import KEY_ISSUED, NEW_KEY, TOKENS
 from admin_service.audit import record_change
 from admin_service.database import engine_of_app
+from admin_service.pagination import READ_HEADERS
 from admin_service.user_records import MAX_ID, NoSuchUser, user_row
 from shared.access import signed_in
 from shared.bodies import json_object
@@ -82,7 +83,7 @@ def list_access_tokens(user_id: int) -> Response:
         items = token_bodies(connection, [user_id]).get(user_id, [])
     pagination = {"page": 1, "limit": len(items), "total": len(items), "totalIsExact": True, "total_pages": 1}
     data = {"items": items, "pagination": pagination}
-    return success(200, "Access tokens", data, {"Cache-Control": "private, no-cache"})
+    return success(200, "Access tokens", data, READ_HEADERS)
 
 
 @blueprint.delete("/<int:token_id>")

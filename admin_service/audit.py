@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Connection, Row, func, insert, select
 
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of, query_parameters
+from admin_service.pagination import READ_HEADERS, PageSchema, page_of, query_parameters
 from admin_service.periods import PeriodSchema
 from admin_service.proof_answers import AUDIT
 from shared.access import caller_address, signed_in
@@ -63,9 +63,7 @@ def list_audit() -> Response:
     with reading(engine_of_app()).connect() as connection:
         total = connection.scalar(select(func.count()).select_from(audit_log).where(*wanted)) or 0
         items = [_body(row) for row in connection.execute(statement)]
-    return success(
-        200, "Audit log", page_of(items, page, limit, total), {"Cache-Control": "private, no-cache"}
-    )
+    return success(200, "Audit log", page_of(items, page, limit, total), READ_HEADERS)
 
 
 def _wanted(query: dict[str, Any]) -> list[ColumnElement[bool]]:

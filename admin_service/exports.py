@@ -20,7 +20,7 @@ from admin_service.lead_listing import Listing, read_rows
 from admin_service.lead_order import Order
 from admin_service.lead_queries import ExportQuery, filter_of
 from admin_service.lead_totals import total_of
-from admin_service.pagination import query_parameters
+from admin_service.pagination import READ_HEADERS, query_parameters
 from shared.access import signed_in
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
 from shared.openapi import answers, takes
@@ -56,7 +56,7 @@ def export_leads() -> Response:
     body = itertools.chain([file_format.head(names)], lines)
     name = f"leads-{utc_now():%Y%m%dT%H%M%SZ}.{query['format']}"
     headers = {
-        "Cache-Control": "private, no-cache",
+        **READ_HEADERS,
         "Content-Disposition": f'attachment; filename="{name}"',
     }
     return Response(body, mimetype=file_format.media_type, headers=headers)

@@ -16,7 +16,7 @@ from admin_service.lead_listing import Listing, read_page
 from admin_service.lead_lookup import find_lead
 from admin_service.lead_order import Order
 from admin_service.lead_queries import LeadQuery, LeadsQuery, filter_of
-from admin_service.pagination import id_in_url, page_of, query_parameters
+from admin_service.pagination import READ_HEADERS, id_in_url, page_of, query_parameters
 from shared.access import signed_in
 from shared.errors import ApiError, success
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
@@ -24,7 +24,6 @@ from shared.openapi import answers, takes
 from shared.reading import reading
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.05, 0.4  # between two looks for a lead that is not there yet
-READ_HEADERS = {"Cache-Control": "private, no-cache"}
 
 blueprint = Blueprint("leads", __name__)
 

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, func
 
 from admin_service.answers import LOGS, ONE_LOG
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of, query_parameters
+from admin_service.pagination import READ_HEADERS, PageSchema, page_of, query_parameters
 from admin_service.periods import PeriodSchema
 from shared.access import signed_in
 from shared.errors import ApiError, success, validation_failed
@@ -28,7 +28,6 @@ from shared.times import format_time
 COUNTED = 10_000  # so many exchanges are counted at most, and so far pages go
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LOWEST_ERROR = 400
-READ_HEADERS = {"Cache-Control": "private, no-cache"}
 _EVERY_LIKE = re.compile(r"[\\%_]")
 
 blueprint = Blueprint("logs", __name__, url_prefix="/admin/api/logs")

@@ -1,4 +1,4 @@
-"""What a client may ask for in a URL: pages, ids; and how a page is answered."""
+"""What a client may ask for in a URL: pages, ids; and how what it reads is answered."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from shared.errors import ApiError, validation_failed
 
 MAX_LIMIT = 100
 MAX_PAGE = 10**9
+READ_HEADERS = {"Cache-Control": "private, no-cache"}  # personal data, which nobody in between may keep
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 

@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from sqlalchemy import select
 
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of, query_parameters
+from admin_service.pagination import READ_HEADERS, PageSchema, page_of, query_parameters
 from admin_service.periods import PeriodSchema
 from admin_service.quarantine_answers import (
     CORRECTED,
@@ -33,7 +33,6 @@ from shared.openapi import DONE, answers, takes
 from shared.publisher import Publisher
 from shared.reading import reading
 
-READ_HEADERS = {"Cache-Control": "private, no-cache"}
 NOT_FOUND = "Quarantined lead not found"
 
 blueprint = Blueprint("quarantine", __name__, url_prefix="/admin/api/quarantine")

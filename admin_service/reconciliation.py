@@ -15,7 +15,7 @@ from sqlalchemy import Engine, Row
 
 from admin_service import receipts
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of, query_parameters
+from admin_service.pagination import READ_HEADERS, PageSchema, page_of, query_parameters
 from admin_service.proof_answers import RECONCILIATION
 from admin_service.receipts import Gap, Lacking
 from shared.access import signed_in
@@ -44,7 +44,7 @@ def get_reconciliation() -> Response:
     """What was accepted against what was settled; producers with something wrong come first."""
     query = _query.load(query_parameters())
     data = reconcile_app(query["page"], query["limit"])
-    return success(200, "Reconciliation", data, {"Cache-Control": "private, no-cache"})
+    return success(200, "Reconciliation", data, READ_HEADERS)
 
 
 def reconcile_app(page: int, limit: int) -> dict[str, Any]:

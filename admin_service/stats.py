@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from sqlalchemy import ColumnElement, Select, case, func, select
 
 from admin_service.database import engine_of_app
-from admin_service.pagination import MAX_PAGE, page_of, query_parameters
+from admin_service.pagination import MAX_PAGE, READ_HEADERS, page_of, query_parameters
 from admin_service.periods import PeriodSchema
 from admin_service.proof_answers import STATS
 from shared.access import signed_in
@@ -78,7 +78,7 @@ def get_stats() -> Response:
         "totals": _numbers(totals),
         **page_of([_item(row) for row in found], page, limit, totals.rows_found),
     }
-    return success(200, "Statistics", data, {"Cache-Control": "private, no-cache"})
+    return success(200, "Statistics", data, READ_HEADERS)
 
 
 def _period(query: dict[str, Any]) -> tuple[datetime, datetime]:

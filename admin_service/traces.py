@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, or_, select
 
 from admin_service.database import engine_of_app
 from admin_service.logs import newest
-from admin_service.pagination import id_in_url
+from admin_service.pagination import READ_HEADERS, id_in_url
 from admin_service.quarantine_answers import TRACE
 from admin_service.quarantine_rows import lead_of
 from admin_service.replays import CONFLICT
@@ -25,7 +25,6 @@ from shared.openapi import answers
 from shared.reading import reading
 from shared.times import format_time
 
-READ_HEADERS = {"Cache-Control": "private, no-cache"}
 NOT_FOUND = "Lead not found"
 
 blueprint = Blueprint("traces", __name__)

@@ -12,7 +12,7 @@ from sqlalchemy import cast as sql_cast
 from admin_service.access_tokens import token_bodies
 from admin_service.answers import CHANGED_USER, NEW_USER, ONE_USER, USER_CREATED, USERS
 from admin_service.database import engine_of_app
-from admin_service.pagination import PageSchema, page_of
+from admin_service.pagination import READ_HEADERS, PageSchema, page_of
 from admin_service.user_records import (
     ROLES,
     change_user,
@@ -33,8 +33,6 @@ from shared.models import app_users
 from shared.openapi import DONE, answers, takes
 from shared.passwords import MIN_PASSWORD, Passwords
 from shared.settings import DEMO_PASSWORD, Settings
-
-READ_HEADERS = {"Cache-Control": "private, no-cache"}
 
 blueprint = Blueprint("users", __name__, url_prefix="/admin/api/user")
 
