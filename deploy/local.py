@@ -7,6 +7,7 @@ old. It imports its neighbours only after that, and like them needs the standard
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,16 +104,9 @@ def admin_command(*words: str) -> int:
     return subprocess.run([str(flask), "--app", "admin_service", *words], cwd=str(ROOT)).returncode
 
 
-def load_test(arguments: "list[str]") -> int:
-    return become_locust("complete")
-
-
-def load_test_sustained(arguments: "list[str]") -> int:
-    return become_locust("sustained")
-
-
-def load_test_spike(arguments: "list[str]") -> int:
-    return become_locust("spike")
+def load_test(profile: str) -> "Callable[[list[str]], int]":
+    """The target that puts the load of that profile on the running system."""
+    return lambda arguments: become_locust(profile)
 
 
 def bench(arguments: "list[str]") -> int:
@@ -169,12 +163,13 @@ TARGETS = {
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
     "test-mysql": (test_mysql, "run the tests that know MySQL on a real one, fetched from Debian for them"),
     "load-test": (
-        load_test,
+        load_test("complete"),
         "put a steady load, a peak and a steady load on the running system, and judge it",
     ),
-    "test-load": (load_test, "the same as load-test"),
-    "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
-    "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
+    "test-load": (load_test("complete"), "the same as load-test"),
+    "load-test-sustained": (load_test("sustained"), "the same with 1,000 leads a minute for 5 minutes"),
+    "load-test-spike": (load_test("spike"), "the same with 17, 30 and again 17 leads a second"),
+    "load-test-max": (load_test("max"), "post as fast as answers come, single leads and then batches of 500"),
     "fuzz": (fuzz, "send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more"),
     "stories": (
         stories,
