@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, LargeBinary, cast
@@ -38,12 +39,26 @@ class LeadFilter:
         return self.begin > EARLIEST or self.end < LATEST
 
     @property
-    def is_sparse(self) -> bool:
-        """Whether the leads may be few among others of the same client and time."""
+    def is_of_some_kind(self) -> bool:
         return self.status is not None or self.test is not None
 
-    def of_leads(self) -> list[ColumnElement[bool]]:
-        """The conditions on `leads`."""
+    @property
+    def statuses(self) -> tuple[str, ...]:
+        return LISTED if self.status is None else (self.status,)
+
+    @property
+    def tests(self) -> tuple[bool, ...]:
+        return (False, True) if self.test is None else (self.test,)
+
+    def kinds(self) -> list[LeadFilter]:
+        """The same leads, those of each status, tests and others, apart."""
+        return [
+            replace(self, status=status, test=test)
+            for status, test in itertools.product(self.statuses, self.tests)
+        ]
+
+    def of_leads(self, *, by_kind: bool = False) -> list[ColumnElement[bool]]:
+        """The conditions on `leads`; `by_kind` for an index that begins with their kind."""
         columns = leads.c
         conditions: list[ColumnElement[bool]] = []
         if self.client_id is not None:
@@ -56,8 +71,12 @@ class LeadFilter:
             conditions.append(cast(columns.phone, LargeBinary) == self.phone.encode())
         if self.status is not None:
             conditions.append(columns.status == self.status)
+        elif by_kind:  # every value by name: without, no database gets past this column of the index
+            conditions.append(columns.status.in_(LISTED))
         if self.test is not None:
             conditions.append(columns.test == self.test)
+        elif by_kind:
+            conditions.append(columns.test.in_((False, True)))
         if self.begin > EARLIEST:
             conditions.append(columns.received_at >= self.begin)
         if self.end < LATEST:
@@ -74,10 +93,8 @@ class LeadFilter:
     def of_counts(self, grain: str) -> list[ColumnElement[bool]]:
         """The same conditions on `lead_counts`, but for times, and for what is not counted there."""
         columns = lead_counts.c
-        statuses = LISTED if self.status is None else (self.status,)
-        conditions = [columns.grain == grain, columns.status.in_(statuses)]
-        # Both values by name, or MySQL would not get past `test` in the primary key.
-        conditions.append(columns.test.in_((False, True) if self.test is None else (self.test,)))
+        conditions = [columns.grain == grain, columns.status.in_(self.statuses)]
+        conditions.append(columns.test.in_(self.tests))
         if self.client_id is not None:
             conditions.append(columns.client_id == self.client_id)
         return conditions

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, func, literal, select
 
 from admin_service.lead_filters import EARLIEST, LeadFilter
-from admin_service.lead_order import Order
+from admin_service.lead_order import Order, is_by_kind
 from shared.models import lead_counts, leads
 
 COUNTED = 10_000  # so many rows are counted at most
@@ -64,8 +64,10 @@ def capped(number: int) -> Total:
 
 def rows_up_to(connection: Connection, wanted: LeadFilter, limit: int) -> int:
     """How many leads match, by counting them, `limit` at most."""
-    some = select(literal(1)).select_from(leads).where(*wanted.of_leads()).limit(limit)
-    some = some.with_hint(leads, f"FORCE INDEX ({CREATED.index(wanted, few=True)})", "mysql")
+    index = CREATED.index(wanted, few=True)
+    conditions = wanted.of_leads(by_kind=is_by_kind(index))
+    some = select(literal(1)).select_from(leads).where(*conditions).limit(limit)
+    some = some.with_hint(leads, f"FORCE INDEX ({index})", "mysql")
     return connection.scalar(select(func.count()).select_from(some.subquery())) or 0
 
 
@@ -105,9 +107,12 @@ def _too_new(connection: Connection, wanted: LeadFilter) -> int:
     """How many leads are counted already but not listed yet: the feed stays some seconds behind."""
     if wanted.stored_before is None:
         return 0
-    conditions = [*replace(wanted, stored_before=None).of_leads(), leads.c.stored_at >= wanted.stored_before]
-    statement = select(func.count()).select_from(leads).where(*conditions)
-    statement = statement.with_hint(leads, f"FORCE INDEX ({FEED.index(wanted, few=False)})", "mysql")
+    index = FEED.index(wanted, few=False)
+    conditions = replace(wanted, stored_before=None).of_leads(by_kind=is_by_kind(index))
+    statement = (
+        select(func.count()).select_from(leads).where(*conditions, leads.c.stored_at >= wanted.stored_before)
+    )
+    statement = statement.with_hint(leads, f"FORCE INDEX ({index})", "mysql")
     return connection.scalar(statement) or 0
 
 
