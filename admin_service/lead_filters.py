@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from shared.models import lead_counts, leads
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 LISTED = ("stored", "duplicate")
+KINDS = tuple(itertools.product(LISTED, (False, True)))  # a lead's status, and whether it is a test
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,12 @@ class LeadFilter:
     def is_of_some_kind(self) -> bool:
         return self.status is not None or self.test is not None
 
-    @property
-    def statuses(self) -> tuple[str, ...]:
-        return LISTED if self.status is None else (self.status,)
-
-    @property
-    def tests(self) -> tuple[bool, ...]:
-        return (False, True) if self.test is None else (self.test,)
-
-    def kinds(self) -> list[LeadFilter]:
-        """The same leads, those of each status, tests and others, apart."""
+    def of_each_kind(self, kinds: Iterable[tuple[str, bool]] = KINDS) -> list[LeadFilter]:
+        """The same leads, those of each kind apart; `kinds` are those that there may be."""
         return [
             replace(self, status=status, test=test)
-            for status, test in itertools.product(self.statuses, self.tests)
+            for status, test in kinds
+            if self.status in (None, status) and self.test in (None, test)
         ]
 
     def of_leads(self, *, by_kind: bool = False) -> list[ColumnElement[bool]]:
@@ -85,16 +80,13 @@ class LeadFilter:
             conditions.append(columns.stored_at < self.stored_before)
         return conditions
 
-    @property
-    def index_of_counts(self) -> str:
-        """The index that MySQL is to read `lead_counts` by: it would read the counts of all minutes."""
-        return "ix_lead_counts_grain_bucket" if self.client_id is None else "PRIMARY"
-
     def of_counts(self, grain: str) -> list[ColumnElement[bool]]:
         """The same conditions on `lead_counts`, but for times, and for what is not counted there."""
         columns = lead_counts.c
-        conditions = [columns.grain == grain, columns.status.in_(self.statuses)]
-        conditions.append(columns.test.in_(self.tests))
+        statuses = LISTED if self.status is None else (self.status,)
+        conditions = [columns.grain == grain, columns.status.in_(statuses)]
+        # Both values by name, or MySQL would not get past `test` in the primary key.
+        conditions.append(columns.test.in_((False, True) if self.test is None else (self.test,)))
         if self.client_id is not None:
             conditions.append(columns.client_id == self.client_id)
         return conditions

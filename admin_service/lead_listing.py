@@ -71,7 +71,9 @@ def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequenc
     elif order.name == "createdAt" and wanted.is_counted and offset >= SKIPPED_BY_READING:
         wanted, offset = skip_leads(connection, wanted, offset, descending=order.descending)
     index = order.index(wanted, few=total.is_exact and total.number <= COUNTED)
-    parts = wanted.kinds() if is_by_kind(index) else [wanted]
+    parts = [wanted]
+    if is_by_kind(index):
+        parts = wanted.of_each_kind(total.kinds) or wanted.of_each_kind()
     # Found in the index first: what is skipped on the way need not be read in full.
     found = _in_order(
         order,
