@@ -109,6 +109,12 @@ def load_test(profile: str) -> "Callable[[list[str]], int]":
     return lambda arguments: become_locust(profile)
 
 
+def bench(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import BENCH_FOLDER, BENCH_LOCK
+
+    return become_module(BENCH_LOCK, "tests.bench", arguments, BENCH_FOLDER)
+
+
 def clear_cache(arguments: "list[str]") -> int:
     from deploy.caches import clear
 
@@ -169,6 +175,10 @@ TARGETS = {
         stories,
         "tell long stories to systems of its own and compare with a model; STORIES=n for more",
     ),
+    "bench": (
+        bench,
+        "measure it beside other ways to build it and write docs/benchmarks.md; --help after `--`",
+    ),
     "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
     "logs": (logs, "show the last lines of what the running system says, and those that come"),
     "api-logs": (api_logs, "show the last 10 API exchanges"),
@@ -180,14 +190,24 @@ TARGETS = {
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit", "test-mysql", "fuzz", "stories", "api-logs-full", "api-request-data")
+TAKE_ARGUMENTS = (
+    "test",
+    "test-unit",
+    "test-mysql",
+    "fuzz",
+    "stories",
+    "bench",
+    "api-logs-full",
+    "api-request-data",
+)
 
 
-def python_with(lock: str) -> Path:
-    """The Python of `.venv` with `lock` installed. Raises CannotPrepare."""
+def python_with(lock: str, folder: str = ".venv") -> Path:
+    """The Python of `folder` with `lock` installed. Raises CannotPrepare."""
     from deploy.virtual_environment import VirtualEnvironment
 
-    return VirtualEnvironment(ROOT, os.environ, lambda line: print(line, flush=True)).ensure(lock)
+    environment = VirtualEnvironment(ROOT, os.environ, lambda line: print(line, flush=True), folder=folder)
+    return environment.ensure(lock)
 
 
 def become_pytest(folder: str, arguments: "list[str]") -> int:
@@ -200,9 +220,9 @@ def become_pytest(folder: str, arguments: "list[str]") -> int:
     return become_module(DEV_LOCK, "pytest", [*workers, *([] if named else [folder]), *arguments])
 
 
-def become_module(lock: str, module: str, arguments: "list[str]") -> int:
-    """Turn this process into `python -m module` with what `lock` holds."""
-    python = str(python_with(lock))
+def become_module(lock: str, module: str, arguments: "list[str]", folder: str = ".venv") -> int:
+    """Turn this process into `python -m module` with what `lock` holds, installed in `folder`."""
+    python = str(python_with(lock, folder))
     os.chdir(str(ROOT))
     os.execv(python, [python, "-m", module, *arguments])  # noqa: S606
 

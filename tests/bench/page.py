@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from tests.bench.results import FOLDER, Measure, Section, find, load
+from tests.bench.results import AT_MOST, FOLDER, Measure, Section, find, load
 
 PAGE = Path("docs") / "benchmarks.md"
 PICTURE = Path("docs") / "benchmarks.svg"
@@ -96,7 +96,7 @@ def machines(sections: Iterable[Section]) -> Iterator[str]:
 
 def row(found: Measure) -> str:
     """One line of the table of targets."""
-    sign = "≤" if found.wants == "at most" else "≥"
+    sign = "≤" if found.wants == AT_MOST else "≥"
     target = f"{sign} {shown(found.target or 0, found.unit)}"
     met = "yes" if found.met else "**no**"
     return f"| {found.about} | {shown(found.value, found.unit)} | {spread(found)} | {target} | {met} |"
@@ -115,6 +115,17 @@ def number(value: float) -> str:
     if abs(value) >= SMALL or value == round(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def printed(section: Section) -> Iterator[str]:
+    """The same rows for a terminal."""
+    yield f"\n{section.title}"
+    for found in section.measures:
+        target = ""
+        if found.met is not None:
+            sign = "≤" if found.wants == AT_MOST else "≥"
+            target = f"  {sign} {number(found.target or 0)}  {'met' if found.met else 'MISSED'}"
+        yield f"  {found.about:80} {shown(found.value, found.unit):>16}  ({spread(found)}){target}"
 
 
 WIDTH, LEFT, RIGHT, LINE = 720, 190, 110, 44
