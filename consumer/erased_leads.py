@@ -37,7 +37,8 @@ def drop_erased(connection: Connection, places: Sequence[Place], erased: Erased)
 
 def _is_erased(place: Place, erased: Erased, said_at: datetime) -> bool:
     lead, email = place.lead, place.lead.content.get("email")
-    return erased.has_lead(lead.id, lead.received_at) or (
+    ids = [lead.id] if lead.replay_of is None else [lead.id, lead.replay_of]
+    return any(erased.has_lead(id, lead.received_at) for id in ids) or (
         isinstance(email, str) and erased.has_email(email, said_at)
     )
 

@@ -117,10 +117,11 @@ class Writer:
         began, stored_at = self._elapsed(), self._now() + datetime.timedelta(seconds=self._ahead)
         receipts = claim_receipts(connection, batches, stored_at)
         places = places_of(receipts, stored_at, refused)
-        settle_keys(connection, places)
         erased = erased_meanwhile(connection, self._erasures, places)
         drop_erased(connection, places, erased)
+        # Rows of quarantine before keys, as an erasure locks them too (admin_service/erasing.py).
         left = settle_replays(connection, places)
+        settle_keys(connection, [place for place in places if not place.is_erased])
         good = [place for place in places if place.fault is None and place.is_written]
         if self._duplicates is not None:
             self._duplicates.mark(connection, [place.row for place in good])
