@@ -14,7 +14,7 @@ from shared.database import writing
 from shared.models import api_request_logs as requests
 from shared.models import api_response_logs as responses
 
-# Exchanges that one statement looks through: at most 16 MiB, for which MariaDB was seen to take half a second.
+# Exchanges that one statement looks through: at most 16 MiB, half a second was seen on MariaDB.
 # A service gives a statement up after PATIENCE_SECONDS (shared/reading.py).
 CHUNK = 500
 CONDITIONS = 50  # of one statement; an email may be written in many ways
