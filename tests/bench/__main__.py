@@ -17,7 +17,7 @@ from tests.bench import batch, chain, latency, million, page, single
 from tests.bench.load import WrongAnswer
 from tests.bench.machine import machine
 from tests.bench.results import Findings, Section, save
-from tests.bench.servers import CannotBench, servers
+from tests.bench.servers import CannotBench, LeadsLost, servers
 from tests.bench.systems import Installation
 
 SECTIONS: dict[str, ModuleType] = {
@@ -52,8 +52,8 @@ def main(arguments: list[str]) -> int:
     except CannotBench as error:
         print(error, file=sys.stderr)
         return 2
-    except WrongAnswer as error:
-        print(f"bench: a request was not answered with 201: {error}", file=sys.stderr)
+    except (WrongAnswer, LeadsLost) as error:
+        print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -30,6 +30,10 @@ class CannotBench(Exception):
     """Says in a line what is missing."""
 
 
+class LeadsLost(Exception):
+    """What was accepted is not what is stored; says how."""
+
+
 @dataclass(frozen=True)
 class Servers:
     """Where they are, what they are, and which processes they are."""
