@@ -15,6 +15,7 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, delete, or_, select
 
 from admin_service.audit import record_change
+from admin_service.lead_filters import LeadFilter
 from admin_service.log_wiping import wipe_logs
 from admin_service.quarantine_rows import lead_of, waiting_as
 from shared.columns import normalised, sort_key
@@ -37,7 +38,7 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
         connection.execute(delete(duplicate_keys).where(duplicate_keys.c.email_hash == email_hash))
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
-    found = _Found([leads.c.email_key == sort_key(email)], parked)
+    found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
     erased = _delete_all(engine, erasures, found, now)
     wipe_logs(engine, erased.texts | {email, text}, erased.request_ids)
     with writing(engine).begin() as connection:
