@@ -20,6 +20,7 @@ from admin_service.log_wiping import wipe_logs
 from admin_service.quarantine_rows import lead_of, waiting_as
 from shared.columns import normalised, sort_key
 from shared.database import forget_deleted, upsert, writing
+from shared.emails_in_text import emails_in
 from shared.erasures import Erasures
 from shared.lead_counting import Counted, rows_of_counts
 from shared.models import duplicate_keys, idempotency_keys, lead_counts, leads, quarantined_leads
@@ -64,12 +65,19 @@ def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> b
     return True
 
 
-def _messages_with(engine: Engine, text: str) -> list[UUID]:
-    """Messages in quarantine with the text in them that are no leads, so that nobody knows whose they are."""
-    query = select(_parked.id, _parked.payload).where(_parked.lead_id.is_(None))
+def _messages_with(engine: Engine, email: str) -> list[UUID]:
+    """Messages in quarantine that say the email and are no leads, so that nobody knows whose they are."""
     with engine.connect() as connection:
-        rows = connection.execute(query.execution_options(yield_per=1))
-        return [row.id for row in rows if text in normalised(row.payload.decode(errors="replace"))]
+        # Waits for those that are just being parked.
+        ids = connection.scalars(select(_parked.id).where(_parked.lead_id.is_(None)).with_for_update()).all()
+    return [id for id in ids if _says(engine, id, email)]
+
+
+def _says(engine: Engine, id: UUID, email: str) -> bool:
+    with engine.connect() as connection:
+        payload = connection.scalar(select(_parked.payload).where(_parked.id == id))
+    text = (payload or b"").decode(errors="replace")
+    return email in normalised(text) or email in map(normalised, emails_in(text))
 
 
 class _Found:
