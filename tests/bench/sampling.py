@@ -58,7 +58,7 @@ def layer_of(file: str) -> str:
 
 def shares(samples: Mapping[str, int], whole: float) -> dict[str, float]:
     """`whole` divided as the samples are: the SHOWN largest, then the rest."""
-    total = sum(samples.values()) or 1
+    total = sum(samples.values())
     largest = Counter(samples).most_common(SHOWN)
     divided = {layer: whole * count / total for layer, count in largest}
     rest = total - sum(count for _, count in largest)
