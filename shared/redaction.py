@@ -21,7 +21,8 @@ REDACTED = "[REDACTED]"
 _CREDENTIALS = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "cookies")
 # What no such name can do without.
 _WORDS = (b"passw", b"secret", b"token", b"apikey", b"api_key", b"api-key", b"authorization", b"cookie")
-_DISGUISES = (b"\\", b"%", b"\0")  # JSON's escapes, a URL's, and every second byte of UTF-16
+# JSON's escapes of ASCII, a URL's, and every second byte of UTF-16.
+_DISGUISE = re.compile(rb"\\u00[2-7]|%[2-7]|\0")
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _JWT = re.compile(r"eyJ[\w-]{8,256}\.[\w-]+\.[\w-]*")
@@ -72,12 +73,16 @@ def redacted_text(text: str, length: int) -> str:
 
 def _names_credential(body: bytes) -> bool:
     """Whether the body has a word in it that is part of every credential's name."""
-    if any(disguise in body for disguise in _DISGUISES):
+    has_escapes = b"\\" in body or b"%" in body or b"\0" in body
+    if has_escapes and _DISGUISE.search(body):
         text = body.decode("utf-8", "replace").replace("\0", "")
         text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), unquote(text))
         body = text.encode("utf-8", "replace")
     body = body.lower()
-    return any(word in body for word in _WORDS)
+    for word in _WORDS:  # any() with a generator takes five times as long, twice a request
+        if word in body:
+            return True
+    return False
 
 
 def _json_values(body: bytes, *, in_lines: bool) -> list[Any]:
@@ -109,8 +114,8 @@ def _without_jwts(text: str) -> str:
 
 def _cut(text: str, size: int, *, goes_on: bool = False) -> str:
     """The text without JWTs in LIMIT_BYTES of UTF-8; where there is more of it, it ends in saying so."""
-    encoded = text.encode()
-    if goes_on or len(encoded) > LIMIT_BYTES:
+    if goes_on or len(text) * 4 > LIMIT_BYTES and len(text.encode()) > LIMIT_BYTES:
+        encoded = text.encode()
         end = f"… [CUT, {size} bytes in all]"
         text = encoded[: LIMIT_BYTES - len(end.encode())].decode("utf-8", "ignore") + end
     return _without_jwts(text)

@@ -11,6 +11,7 @@ from typing import Any
 MAX_DEPTH = 64
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
+_COMMA_OR_END = re.compile(r"[ \t\n\r]*([,\]])[ \t\n\r]*")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # NUL, and halves of surrogate pairs: also whole pairs, so the text has to be looked at.
 _SUSPECT_ESCAPE = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
@@ -60,11 +61,12 @@ def list_items(body: bytes, name: str) -> Iterator[tuple[Any, int]]:
             begin = at
             value, at = _item(text, begin)
             yield value, at - begin
-            at = _space(text, at)
-            if text[at : at + 1] == "]":
-                at = _space(text, at + 1)
+            separator = _COMMA_OR_END.match(text, at)
+            if separator is None:
+                raise _unexpected(text, _space(text, at), "a comma or the end of the list")
+            at = separator.end()
+            if separator[1] == "]":
                 break
-            at = _after(text, at, ",", "a comma or the end of the list")
     at = _after(text, at, "}", f"the end of the object, which has the list `{name}` and nothing else")
     if at != end:
         raise _unexpected(text, at, "nothing more")
