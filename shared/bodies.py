@@ -17,7 +17,8 @@ def json_object() -> dict[str, Any]:
     Raises ApiError 415 for another content type, 400 for what is no JSON object; RequestEntityTooLarge for a
     body over the app's MAX_CONTENT_LENGTH.
     """
-    if not request.is_json:
+    # werkzeug takes the type apart for 8 µs.
+    if request.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
         raise ApiError(415, "The body must be JSON: Content-Type: application/json")
     try:
         value = loads(read_body())
@@ -42,7 +43,8 @@ def read_body(max_bytes: int | None = None) -> bytes:
     if max_bytes is not None:
         request.max_content_length = max_bytes
     try:
-        body = _whole_body() if request.content_length is not None else _body_to_its_end()
+        length = request.content_length
+        body = _body_to_its_end() if length is None else _body_of(length)
     except HTTPException:
         raise
     except Exception as error:  # each server has its own for a client that breaks off or sends bad chunks
@@ -51,12 +53,12 @@ def read_body(max_bytes: int | None = None) -> bytes:
     return body
 
 
-def _whole_body() -> bytes:
+def _body_of(length: int) -> bytes:
     """The body of a request that says its length.
 
     In place of `request.get_data`, which puts two streams around the server's: 35 µs.
     """
-    length, longest = request.content_length or 0, request.max_content_length
+    longest = request.max_content_length
     if longest is not None and length > longest:
         raise RequestEntityTooLarge
     body: bytes = request.environ["wsgi.input"].read(length)

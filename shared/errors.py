@@ -96,8 +96,8 @@ class _WholeAnswer(Response):
 def answer(code: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer with `body` as it stands."""
     response = _WholeAnswer(orjson.dumps(body), status=code, content_type="application/json")
-    if headers:
-        response.headers.extend(headers)
+    for name, value in (headers or {}).items():
+        response.headers.add(name, value)
     return response
 
 

@@ -65,7 +65,7 @@ class Limits:
             LeasedWindow(storage, elapsed) if isinstance(storage, RedisStorage) else self._shared
         )
         self._bucket = app.import_name
-        self._per_minute = per_minute
+        self._per_minute = RateLimitItemPerMinute(per_minute)
         self._elapsed = elapsed
         self._in_process: RateLimiter = FixedWindowRateLimiter(MemoryStorage())
         self._redis_gone_until = float("-inf")
@@ -76,7 +76,7 @@ class Limits:
 
         Raises ApiError 429 when the minute's requests are used up.
         """
-        item = RateLimitItemPerMinute(per_minute or self._per_minute)
+        item = RateLimitItemPerMinute(per_minute) if per_minute else self._per_minute
         key = (self._bucket, client)
         allowed, (remaining, reset) = self._ask(
             lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key)), self._of_clients
