@@ -6,7 +6,7 @@ ID ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike logs api-logs api-logs-errors api-logs-full api-request-data fuzz stories postman-setup keys reconcile check clear-cache
+.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike load-test-max logs api-logs api-logs-errors api-logs-full api-request-data fuzz stories bench postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -37,11 +37,17 @@ load-test-sustained: ## the same with 1,000 leads a minute for 5 minutes
 load-test-spike: ## the same with 17, 30 and again 17 leads a second
 	@$(PYTHON) deploy/local.py load-test-spike
 
+load-test-max: ## post as fast as answers come, single leads and then batches of 500
+	@$(PYTHON) deploy/local.py load-test-max
+
 fuzz: ## send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more
 	@$(PYTHON) deploy/local.py fuzz -- $(ARGS)
 
 stories: ## tell long stories to systems of its own and compare with a model; STORIES=n for more
 	@$(PYTHON) deploy/local.py stories -- $(ARGS)
+
+bench: ## measure it beside other ways to build it and write docs/benchmarks.md; ARGS="--only single", ARGS=--help
+	@$(PYTHON) deploy/local.py bench -- $(ARGS)
 
 postman-setup: ## write the Postman collection and its environments, ready for import
 	@$(PYTHON) deploy/local.py postman-setup

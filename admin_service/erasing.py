@@ -12,16 +12,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, delete, or_, select
+from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, delete, or_, select
 
 from admin_service.audit import record_change
+from admin_service.lead_filters import LeadFilter
 from admin_service.log_wiping import wipe_logs
-from admin_service.quarantine_rows import lead_of
+from admin_service.quarantine_rows import lead_of, waiting_as
 from shared.columns import normalised, sort_key
 from shared.database import forget_deleted, upsert, writing
+from shared.emails_in_text import emails_in
 from shared.erasures import Erasures
 from shared.lead_counting import Counted, rows_of_counts
-from shared.models import duplicate_keys, lead_counts, leads, quarantined_leads
+from shared.models import duplicate_keys, idempotency_keys, lead_counts, leads, quarantined_leads
 
 CHUNK = 500  # leads that are deleted in one transaction
 
@@ -37,7 +39,7 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
         connection.execute(delete(duplicate_keys).where(duplicate_keys.c.email_hash == email_hash))
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
-    found = _Found([leads.c.email_key == sort_key(email)], parked)
+    found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
     erased = _delete_all(engine, erasures, found, now)
     wipe_logs(engine, erased.texts | {email, text}, erased.request_ids)
     with writing(engine).begin() as connection:
@@ -49,14 +51,12 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
 
 def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> bool:
     """Deletes one lead, stored or quarantined; False if there is none."""
-    found = _Found([leads.c.id == id], _parked.lead_id == id)
+    found = _Found([leads.c.id == id], waiting_as(id))
     with engine.connect() as connection:
         if not found.is_there(connection):
             return False
     with writing(engine).begin() as connection:
         erasures.note(connection, now, lead_ids=[id])
-    with writing(engine).begin() as connection:
-        connection.execute(delete(duplicate_keys).where(duplicate_keys.c.lead_id == id))
     erased = _delete_all(engine, erasures, found, now)
     wipe_logs(engine, {str(id)}, erased.request_ids)
     with writing(engine).begin() as connection:
@@ -65,12 +65,19 @@ def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> b
     return True
 
 
-def _messages_with(engine: Engine, text: str) -> list[UUID]:
-    """Messages in quarantine with the text in them that are no leads, so that nobody knows whose they are."""
-    query = select(_parked.id, _parked.payload).where(_parked.lead_id.is_(None))
+def _messages_with(engine: Engine, email: str) -> list[UUID]:
+    """Messages in quarantine that say the email and are no leads, so that nobody knows whose they are."""
     with engine.connect() as connection:
-        rows = connection.execute(query.execution_options(yield_per=1))
-        return [row.id for row in rows if text in normalised(row.payload.decode(errors="replace"))]
+        # Waits for those that are just being parked.
+        ids = connection.scalars(select(_parked.id).where(_parked.lead_id.is_(None)).with_for_update()).all()
+    return [id for id in ids if _says(engine, id, email)]
+
+
+def _says(engine: Engine, id: UUID, email: str) -> bool:
+    with engine.connect() as connection:
+        payload = connection.scalar(select(_parked.payload).where(_parked.id == id))
+    text = (payload or b"").decode(errors="replace")
+    return email in normalised(text) or email in map(normalised, emails_in(text))
 
 
 class _Found:
@@ -101,32 +108,31 @@ def _delete_all(engine: Engine, erasures: Erasures, found: _Found, now: datetime
             parked = connection.execute(found.parked).all()
             if not stored and not parked:
                 return erased
-            erased.number += _delete(connection, erasures, stored, parked, now)
+            came_with = {row.request_id for row in stored}
+            came_with |= {lead.request_id for row in parked if (lead := lead_of(row)) is not None}
+            came_from = {row.replay_of for row in stored if row.replay_of is not None}
+            # A replay that is on its way may say something else of somebody else, and a log that was cut may
+            # have a name and no email. The leads' own ids are not noted: under one key others may have come.
+            of_quarantine = {row.id for row in parked} | came_from
+            erasures.note(connection, now, lead_ids=of_quarantine, request_ids=came_with)
+            erased.number += _delete(connection, stored, parked, came_from)
+        erased.request_ids |= came_with
         erased.texts |= {row.email for row in stored}
-        erased.request_ids |= {row.request_id for row in stored}
         for row in parked:
             if (lead := lead_of(row)) is not None:
-                erased.request_ids.add(lead.request_id)
                 erased.texts |= {email for email in [lead.content.get("email")] if isinstance(email, str)}
 
 
 def _delete(
-    connection: Connection,
-    erasures: Erasures,
-    stored: Sequence[Row[Any]],
-    parked: Sequence[Row[Any]],
-    now: datetime,
+    connection: Connection, stored: Sequence[Row[Any]], parked: Sequence[Row[Any]], came_from: set[UUID]
 ) -> int:
     """How many leads that were; one that was in quarantine before it was stored is one."""
-    # What still runs around of these leads, such as logs and replays, is told by their ids.
-    ids = {row.id for row in stored} | {row.lead_id for row in parked if row.lead_id is not None}
-    erasures.note(connection, now, lead_ids=ids)
     counts: Counter[Counted] = Counter(
         (row.client_id, row.test, row.status, row.received_at) for row in stored
     )
-    came_from = {row.replay_of for row in stored if row.replay_of is not None}
     counts.update(counted for row in parked if (counted := _counted(connection, row, came_from)) is not None)
     _delete_rows(connection, stored, parked, came_from)
+    _forget_keys(connection, stored, parked)
     taken_away = Counter({key: -number for key, number in counts.items()})
     upsert(connection, lead_counts, rows_of_counts(taken_away), add=["leads"])
     return counts.total()
@@ -141,6 +147,25 @@ def _delete_rows(
     of_quarantine = {row.id for row in parked} | came_from
     if of_quarantine:
         connection.execute(delete(quarantined_leads).where(_parked.id.in_(of_quarantine)))
+
+
+def _forget_keys(connection: Connection, stored: Sequence[Row[Any]], parked: Sequence[Row[Any]]) -> None:
+    """Deletes what the leads held: what is posted from now on may hold it."""
+    of_stored = {row.id for row in stored}
+    keys, firsts = idempotency_keys.c, duplicate_keys.c
+    holds = or_(keys.lead_id.in_(of_stored), keys.place_id.in_({row.id for row in parked}))
+    of_any = of_stored | {row.lead_id for row in parked if row.lead_id is not None}
+    _delete_held(connection, (keys.client_id, keys.key_hash, keys.lead_id), keys.lead_id.in_(of_any) & holds)
+    is_first = firsts.lead_id.in_(of_stored)
+    _delete_held(connection, (firsts.client_id, firsts.email_hash, firsts.lead_id), is_first)
+
+
+def _delete_held(connection: Connection, columns: Sequence[Column[Any]], wanted: ColumnElement[bool]) -> None:
+    """Deletes rows in the order of their primary key, in which consumers claim them, but none that is another
+    lead's by then."""
+    for row in connection.execute(select(*columns).where(wanted).order_by(*columns)).all():
+        is_it = (column == value for column, value in zip(columns, row, strict=True))
+        connection.execute(delete(columns[0].table).where(*is_it))
 
 
 def _counted(connection: Connection, row: Row[Any], came_from: set[UUID]) -> Counted | None:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from admin_service.lead_bodies import lead_bodies, quarantined_bodies
+from admin_service.quarantine_rows import waiting_as
 from shared.models import leads, quarantined_leads
 
 
@@ -15,7 +16,7 @@ def find_lead(connection: Connection, id: UUID, client_id: int | None) -> dict[s
     """The lead as it reads back to the partner `client_id`, if it is its own; with None to an admin."""
     stored = select(leads).where(leads.c.id == id).limit(1)
     # Under the id of a stored lead there may be another with the same idempotency key, which waits here.
-    waiting = select(quarantined_leads).where(quarantined_leads.c.lead_id == id)
+    waiting = select(quarantined_leads).where(waiting_as(id))
     waiting = waiting.order_by(quarantined_leads.c.created_at, quarantined_leads.c.id).limit(1)
     if client_id is not None:
         stored = stored.where(leads.c.client_id == client_id)

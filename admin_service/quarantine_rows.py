@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import ColumnElement, Connection, Row, func, literal, select
@@ -34,6 +35,12 @@ def conditions(query: Mapping[str, Any], *, resolved: bool | None = None) -> lis
     if "to" in query:
         found.append(_table.created_at < query["to"])
     return found
+
+
+def waiting_as(lead_id: UUID) -> ColumnElement[bool]:
+    """The condition on rows whose lead has that id. Under it a conflict was accepted, too, but once it is
+    replayed it is another lead."""
+    return (_table.lead_id == lead_id) & (_table.replayed_as.is_(None) | (_table.replayed_as == lead_id))
 
 
 def number_of(connection: Connection, wanted: list[ColumnElement[bool]]) -> int:

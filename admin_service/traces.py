@@ -15,7 +15,7 @@ from admin_service.database import engine_of_app
 from admin_service.logs import newest
 from admin_service.pagination import READ_HEADERS, id_in_url
 from admin_service.quarantine_answers import TRACE
-from admin_service.quarantine_rows import lead_of
+from admin_service.quarantine_rows import lead_of, waiting_as
 from admin_service.replays import CONFLICT
 from shared.access import signed_in
 from shared.errors import ApiError, success
@@ -90,7 +90,7 @@ def _trace(connection: Connection, id: UUID) -> dict[str, Any] | None:
 def _parked(connection: Connection, id: UUID, stored: Row[Any] | None) -> Sequence[Row[Any]]:
     """The rows of quarantine that the lead was in."""
     table = quarantined_leads.c
-    wanted = table.lead_id == id
+    wanted = waiting_as(id)
     if stored is not None:
         # Under its id others may wait that came with the same idempotency key.
         wanted = or_(table.id == stored.replay_of, (table.lead_id == id) & (table.reason != CONFLICT))

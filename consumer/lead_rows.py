@@ -15,10 +15,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from consumer.quarantine import REFUSED_BY_DATABASE
 from consumer.receipts import Receipt
 from shared.columns import sort_key
-from shared.database import blames_the_data, in_short
+from shared.database import blames_the_data, in_short, insert_many
 from shared.messages import Lead
 from shared.models import leads
 
+_INSERT = insert(leads)
 Spot = tuple[UUID, int, int]  # a lead's producer, the number of its batch, and its index there
 
 # Columns of `leads` that a partner fills, and the fields they come from.
@@ -106,7 +107,7 @@ def insert_leads(connection: Connection, places: Sequence[Place]) -> None:
     if not places:
         return
     try:
-        connection.execute(insert(leads), [place.row for place in places])
+        insert_many(connection, _INSERT, [place.row for place in places])
     except SQLAlchemyError as error:
         if not blames_the_data(error):
             raise

@@ -13,10 +13,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection, func, insert, literal, select
 
-from shared.database import upsert
+from shared.database import insert_many, upsert
 from shared.messages import Batch
 from shared.models import lead_batches, lead_producers
 
+_INSERT = insert(lead_batches)
 OTHERS = ("duplicate", "quarantined", "repeated", "erased")  # what may become of leads beside `stored`
 
 
@@ -70,7 +71,7 @@ def claim_receipts(
     receipts = _missing(connection, batches)
     if receipts:
         rows = [receipt.row(stored_at) for receipt in sorted(receipts, key=lambda receipt: receipt.key)]
-        connection.execute(insert(lead_batches), rows)
+        insert_many(connection, _INSERT, rows)
     return receipts
 
 

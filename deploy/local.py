@@ -7,6 +7,7 @@ old. It imports its neighbours only after that, and like them needs the standard
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -103,16 +104,15 @@ def admin_command(*words: str) -> int:
     return subprocess.run([str(flask), "--app", "admin_service", *words], cwd=str(ROOT)).returncode
 
 
-def load_test(arguments: "list[str]") -> int:
-    return become_locust("complete")
+def load_test(profile: str) -> "Callable[[list[str]], int]":
+    """The target that puts the load of that profile on the running system."""
+    return lambda arguments: become_locust(profile)
 
 
-def load_test_sustained(arguments: "list[str]") -> int:
-    return become_locust("sustained")
+def bench(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import BENCH_FOLDER, BENCH_LOCK
 
-
-def load_test_spike(arguments: "list[str]") -> int:
-    return become_locust("spike")
+    return become_module(BENCH_LOCK, "tests.bench", arguments, BENCH_FOLDER)
 
 
 def clear_cache(arguments: "list[str]") -> int:
@@ -163,16 +163,21 @@ TARGETS = {
     "test-unit": (test_unit, "run the tests that need no server; what follows `--` goes to pytest"),
     "test-mysql": (test_mysql, "run the tests that know MySQL on a real one, fetched from Debian for them"),
     "load-test": (
-        load_test,
+        load_test("complete"),
         "put a steady load, a peak and a steady load on the running system, and judge it",
     ),
-    "test-load": (load_test, "the same as load-test"),
-    "load-test-sustained": (load_test_sustained, "the same with 1,000 leads a minute for 5 minutes"),
-    "load-test-spike": (load_test_spike, "the same with 17, 30 and again 17 leads a second"),
+    "test-load": (load_test("complete"), "the same as load-test"),
+    "load-test-sustained": (load_test("sustained"), "the same with 1,000 leads a minute for 5 minutes"),
+    "load-test-spike": (load_test("spike"), "the same with 17, 30 and again 17 leads a second"),
+    "load-test-max": (load_test("max"), "post as fast as answers come, single leads and then batches of 500"),
     "fuzz": (fuzz, "send thousands of made-up requests to systems of its own; FUZZ_EXAMPLES=n for more"),
     "stories": (
         stories,
         "tell long stories to systems of its own and compare with a model; STORIES=n for more",
+    ),
+    "bench": (
+        bench,
+        "measure it beside other ways to build it and write docs/benchmarks.md; --help after `--`",
     ),
     "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
     "logs": (logs, "show the last lines of what the running system says, and those that come"),
@@ -185,14 +190,24 @@ TARGETS = {
     "check": (check, "check formatting, lint and types"),
     "clear-cache": (clear_cache, "remove what tools and Python have kept to be faster; no data"),
 }
-TAKE_ARGUMENTS = ("test", "test-unit", "test-mysql", "fuzz", "stories", "api-logs-full", "api-request-data")
+TAKE_ARGUMENTS = (
+    "test",
+    "test-unit",
+    "test-mysql",
+    "fuzz",
+    "stories",
+    "bench",
+    "api-logs-full",
+    "api-request-data",
+)
 
 
-def python_with(lock: str) -> Path:
-    """The Python of `.venv` with `lock` installed. Raises CannotPrepare."""
+def python_with(lock: str, folder: str = ".venv") -> Path:
+    """The Python of `folder` with `lock` installed. Raises CannotPrepare."""
     from deploy.virtual_environment import VirtualEnvironment
 
-    return VirtualEnvironment(ROOT, os.environ, lambda line: print(line, flush=True)).ensure(lock)
+    environment = VirtualEnvironment(ROOT, os.environ, lambda line: print(line, flush=True), folder=folder)
+    return environment.ensure(lock)
 
 
 def become_pytest(folder: str, arguments: "list[str]") -> int:
@@ -205,9 +220,9 @@ def become_pytest(folder: str, arguments: "list[str]") -> int:
     return become_module(DEV_LOCK, "pytest", [*workers, *([] if named else [folder]), *arguments])
 
 
-def become_module(lock: str, module: str, arguments: "list[str]") -> int:
-    """Turn this process into `python -m module` with what `lock` holds."""
-    python = str(python_with(lock))
+def become_module(lock: str, module: str, arguments: "list[str]", folder: str = ".venv") -> int:
+    """Turn this process into `python -m module` with what `lock` holds, installed in `folder`."""
+    python = str(python_with(lock, folder))
     os.chdir(str(ROOT))
     os.execv(python, [python, "-m", module, *arguments])  # noqa: S606
 

@@ -1,4 +1,4 @@
-"""Makes `.venv` from a hashed lock, and makes it anew when it no longer fits.
+"""Makes a virtual environment from a hashed lock, and makes it anew when it no longer fits.
 
 It runs before anything is installed, so it needs the standard library only.
 """
@@ -21,7 +21,9 @@ from pathlib import Path
 
 RUNTIME_LOCK = "requirements.txt"
 DEV_LOCK = "requirements-dev.txt"  # holds every line of the runtime lock
+BENCH_LOCK = "requirements-bench.txt"  # the same
 FOLDER = ".venv"
+BENCH_FOLDER = ".venv-bench"  # what we are only compared with never gets into `.venv`
 GUARD = ".venv.lock"
 MARKER = "made-from.json"
 LINES_SHOWN = 15
@@ -73,7 +75,8 @@ def available_makers(
 
 
 class VirtualEnvironment:
-    """The folder `.venv` under `root`, with a marker in it that tells what it was made from.
+    """A folder under `root`, `.venv` unless told otherwise, with a marker in it that tells what it was made
+    from.
 
     `makers` are tried in turn; `environment` is what they run with; `say` gets lines for the user.
     """
@@ -84,8 +87,9 @@ class VirtualEnvironment:
         environment: Mapping[str, str],
         say: Callable[[str], None],
         makers: Sequence[Maker] | None = None,
+        folder: str = FOLDER,
     ) -> None:
-        self.folder = root / FOLDER
+        self.folder = root / folder
         self.python = self.folder / "bin" / "python"
         self._root = root
         self._environment = {
@@ -107,7 +111,7 @@ class VirtualEnvironment:
                     if not self._satisfies(lock):
                         self._make(lock, guard)
         except OSError as error:
-            raise CannotPrepare(f"{FOLDER} cannot be made: {error}", 1) from error
+            raise CannotPrepare(f"{self.folder.name} cannot be made: {error}", 1) from error
         return self.python
 
     def _make(self, lock: str, guard: int) -> None:
@@ -116,12 +120,11 @@ class VirtualEnvironment:
         makes_anew = lock == RUNTIME_LOCK or not has_pip or not self._satisfies(RUNTIME_LOCK)
         try:
             maker = self._create(guard) if makes_anew else self._makers_or_refuse()[0]
-            self._say(f"Preparing {FOLDER} (once, about a minute) ...")
+            self._say(f"Preparing {self.folder.name} (once, about a minute) ...")
             installed = self._call([*maker.install, str(self._root / lock)], guard)
             if installed.returncode != 0:
-                raise CannotPrepare(
-                    f"{_last_lines(installed.stdout)}\n{FOLDER}: {lock} could not be installed, see above", 1
-                )
+                why = _last_lines(installed.stdout)
+                raise CannotPrepare(f"{why}\n{self.folder.name}: {lock} could not be installed, see above", 1)
             self._write_marker([RUNTIME_LOCK, lock])
         except BaseException:
             if makes_anew:
@@ -141,7 +144,7 @@ class VirtualEnvironment:
             if created.returncode == 0:
                 return maker
             why = _last_lines(created.stdout, 1)
-        raise CannotPrepare(f"{FOLDER} cannot be made ({why}); {_what_to_install()}", 2)
+        raise CannotPrepare(f"{self.folder.name} cannot be made ({why}); {_what_to_install()}", 2)
 
     def _makers_or_refuse(self) -> Sequence[Maker]:
         if not self._makers:
@@ -169,7 +172,7 @@ class VirtualEnvironment:
             try:
                 fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self._say(f"Waiting for another command that prepares {FOLDER} ...")
+                self._say(f"Waiting for another command that prepares {self.folder.name} ...")
                 fcntl.flock(guard, fcntl.LOCK_EX)
             yield guard.fileno()
 

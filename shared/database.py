@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from shared.offload import Offload, run_here
 from shared.reading import limit_reads_of_mysql, limit_reads_of_sqlite
 from shared.write_ahead import use_write_ahead_log
+from shared.written_rows import CONVERSIONS, insert_written
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
@@ -51,6 +53,7 @@ def open_database(
             "read_timeout": patience,
             "write_timeout": patience,
             "init_command": ", ".join(filter(None, [SESSION, session])),
+            "conv": CONVERSIONS,
         },
     )
     limit_reads_of_mysql(engine)
@@ -179,25 +182,17 @@ def upsert(
 
     `rows` have the same columns and must be sorted by primary key: unsorted upserts of two writers deadlock.
     """
-    if not rows:
-        return
-    keys = list(table.primary_key.columns)
-    # One set of VALUES and many sets of parameters: the driver makes statements of about 1 MB of them, at a
-    # fifth of what SQLAlchemy takes to write them out.
-    statement: Insert
+    if rows:
+        is_sqlite = connection.dialect.name == "sqlite"
+        insert_many(connection, _upsert(table, is_sqlite, tuple(add), tuple(greatest), tuple(replace)), rows)
+
+
+def insert_many(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns."""
     if connection.dialect.name == "sqlite":
-        lite = sqlite.insert(table)
-        changes = _changes(table, lite.excluded, func.max, add, greatest, replace)
-        statement = (
-            lite.on_conflict_do_update(index_elements=keys, set_=changes)
-            if changes
-            else lite.on_conflict_do_nothing(index_elements=keys)
-        )
+        connection.execute(statement, rows)
     else:
-        my = mysql.insert(table)
-        changes = _changes(table, my.inserted, func.greatest, add, greatest, replace)
-        statement = my.on_duplicate_key_update(changes or {keys[0].name: keys[0]})
-    connection.execute(statement, rows)
+        insert_written(connection, statement, rows)
 
 
 def blames_the_data(error: SQLAlchemyError) -> bool:
@@ -211,6 +206,26 @@ def in_short(error: BaseException) -> str:
     """The first line of what the driver says: the rest is the statement with people's data in it."""
     cause = getattr(error, "orig", None) or error
     return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]
+
+
+@lru_cache(64)
+def _upsert(
+    table: Table,
+    is_sqlite: bool,
+    add: tuple[str, ...],
+    greatest: tuple[str, ...],
+    replace: tuple[str, ...],
+) -> Insert:
+    keys = list(table.primary_key.columns)
+    if is_sqlite:
+        lite = sqlite.insert(table)
+        changes = _changes(table, lite.excluded, func.max, add, greatest, replace)
+        if changes:
+            return lite.on_conflict_do_update(index_elements=keys, set_=changes)
+        return lite.on_conflict_do_nothing(index_elements=keys)
+    my = mysql.insert(table)
+    changes = _changes(table, my.inserted, func.greatest, add, greatest, replace)
+    return my.on_duplicate_key_update(changes or {keys[0].name: keys[0]})
 
 
 def _changes(

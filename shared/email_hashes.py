@@ -22,10 +22,12 @@ class EmailHashes:
     """HMAC-SHA256 of emails in the form in which two of them are the same."""
 
     def __init__(self, key: bytes) -> None:
-        self._key = key
+        self._keyed = hmac.new(key, digestmod="sha256")
 
     def __call__(self, email: str) -> bytes:
-        return hmac.digest(self._key, normalised(email).encode(), "sha256")
+        hashing = self._keyed.copy()  # the key is prepared once
+        hashing.update(normalised(email).encode())
+        return hashing.digest()
 
 
 def open_email_hashes(settings: Settings) -> EmailHashes:

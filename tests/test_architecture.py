@@ -126,8 +126,8 @@ def test_pika_is_known_to_the_modules_of_rabbitmq_alone() -> None:
     assert knowing == [f"shared/queues/{name}" for name in of_rabbitmq]
 
 
-def test_pymysql_is_known_to_no_module() -> None:
-    assert [module for module in PRODUCT if "pymysql" in packages_of(module)] == []
+def test_pymysql_is_known_to_the_module_of_written_rows_alone() -> None:
+    assert [module for module in PRODUCT if "pymysql" in packages_of(module)] == ["shared/written_rows.py"]
 
 
 def test_no_module_is_named_for_nothing() -> None:

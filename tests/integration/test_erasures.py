@@ -30,7 +30,7 @@ from shared.models import (
 )
 from shared.queues import Delivery
 from shared.times import utc_now
-from tests.factories import EMAIL_HASHES, make_batch, make_exchange, make_keyed_lead, make_lead, make_writer
+from tests.factories import EMAIL_HASHES, make_batch, make_exchange, make_lead, make_writer
 from tests.fakes import FakeProducer, FakeQueue
 from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error, new_app, running
 from tests.integration.stored import counted, number_of, rows, stored_ids
@@ -147,16 +147,6 @@ def test_what_was_on_its_way_does_not_come_back(engine: Engine, admin: Caller, p
     assert (receipt.leads, receipt.stored, receipt.erased, receipt.quarantined) == (3, 1, 2, 0)
     assert (counted(engine), counted(engine, "erased")) == (1, 0)
     assert tables_with(engine, ADA.lower()) == []
-
-
-def test_a_key_does_not_bring_it_back(engine: Engine, admin: Caller, partner: Person) -> None:
-    lead = make_keyed_lead("k", client_id=partner.id, email=ADA)
-    write(engine, lead)
-    erase(admin)
-    again = Lead(lead.id, lead.client_id, utc_now(), "again", lead.content, key_hash=lead.key_hash)
-    write(engine, again)
-
-    assert stored_ids(engine) == []
 
 
 def test_a_replay_does_not_bring_it_back(

@@ -57,6 +57,17 @@ class Parked(NamedTuple):
     resolution: str | None = None
     replayed_as: str | None = None
 
+    def is_under(self, id: str) -> bool:
+        """Whether it is shown under that id: once it is replayed under another, it is another lead."""
+        return self.lead_id == id and self.replayed_as in (None, id)
+
+
+class Holder(NamedTuple):
+    """The first lead under a key, which is remembered as long as that lead."""
+
+    id: str
+    content: Content
+
 
 class Seen(NamedTuple):
     """What a system shows: leads and rows of quarantine by their ids."""
@@ -72,7 +83,7 @@ class Model:
     leads: dict[str, Lead] = field(default_factory=dict)
     parked: dict[str, Parked] = field(default_factory=dict)
     new: list[Parked] = field(default_factory=list)
-    keys: dict[Key, Content] = field(default_factory=dict)
+    keys: dict[Key, Holder] = field(default_factory=dict)
     firsts: dict[tuple[int, str], str] = field(default_factory=dict)
     became: Counter[str] = field(default_factory=Counter)
 
@@ -106,7 +117,7 @@ class Model:
         """What a partner sees under an id of its own; None where there is nothing."""
         if id in self.leads:
             return self.leads[id].status
-        return "quarantined" if any(row.lead_id == id for row in self.rows) else None
+        return "quarantined" if any(row.is_under(id) for row in self.rows) else None
 
     @property
     def rows(self) -> list[Parked]:
@@ -133,16 +144,18 @@ class Model:
         self.parked[id] = self.parked[id]._replace(resolution="discarded")
         self.became["discarded"] += 1
 
+    def send_again(self, id: str, lead_id: str) -> None:
+        """The row is replayed, under that id, and may still be on its way."""
+        self.parked[id] = self.parked[id]._replace(resolution="replayed", replayed_as=lead_id)
+
     def erase_person(self, person: str) -> int:
         """How many leads, stored or quarantined, those were."""
-        self.firsts = {key: first for key, first in self.firsts.items() if key[1] != person}
         leads = {id for id, lead in self.leads.items() if lead.content.person == person}
         return self._erase(leads, lambda row: row.content.person == person)
 
     def erase_lead(self, id: str) -> None:
         """Also what waits in quarantine under its id. What was replayed from there has an id of its own."""
-        self.firsts = {key: first for key, first in self.firsts.items() if first != id}
-        self._erase({id} & self.leads.keys(), lambda row: row.lead_id == id)
+        self._erase({id} & self.leads.keys(), lambda row: row.is_under(id))
 
     # --- below: only for this class -------------------------------------------------------------------
 
@@ -150,16 +163,14 @@ class Model:
         """What becomes of it: the word for it."""
         partner, id, content, key, replay_of = accepted
         if key is not None:
-            if key in self.keys and self.keys[key] == content:
+            if key in self.keys and self.keys[key].content == content:
                 return "repeated"
             if key in self.keys:
                 self.new.append(Parked(partner, id, content))
                 return "conflict"
-            self.keys[key] = content
+            self.keys[key] = Holder(id, content)
         if replay_of is not None:
             self.became["replayed"] += 1
-        if replay_of in self.parked:
-            self.parked[replay_of] = self.parked[replay_of]._replace(resolution="replayed", replayed_as=id)
         first = id if content.test else self.firsts.setdefault((partner, content.person), id)
         if first == id:
             self.leads[id] = Lead(partner, content, replay_of=replay_of)
@@ -168,7 +179,7 @@ class Model:
         return self.leads[id].status
 
     def _erase(self, leads: set[str], is_theirs: Callable[[Parked], bool]) -> int:
-        """Erases these leads and rows of quarantine, and the rows that the leads came from."""
+        """Erases these leads and rows of quarantine, those that the leads came from, and what they held."""
         origins = {self.leads[id].replay_of for id in leads}
         rows = {id for id, row in self.parked.items() if is_theirs(row)}
         still_new = [row for row in self.new if not is_theirs(row)]
@@ -178,5 +189,7 @@ class Model:
         self.leads = {id: lead for id, lead in self.leads.items() if id not in leads}
         self.parked = {id: row for id, row in self.parked.items() if id not in rows | origins}
         self.new = still_new
+        self.keys = {key: holder for key, holder in self.keys.items() if holder.id not in leads}
+        self.firsts = {key: first for key, first in self.firsts.items() if first not in leads}
         self.became["erased"] += erased
         return erased

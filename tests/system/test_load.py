@@ -21,6 +21,16 @@ def test_a_run_accounts_for_every_lead(embedded_system: System) -> None:
     assert "/api/tracking/" in report.read_text("utf-8")
 
 
+def test_the_most_that_is_taken_is_stored_too(embedded_system: System) -> None:
+    embedded_system.start()
+    status, output, errors = embedded_system.run_to_end("load-test-max", DURATION="6s")
+    assert marks_of_thresholds(output) == {"errors": "✓", "accepted leads listed": "✓"}, output + errors
+    assert status == 0
+    rates = re.findall(r"([\d,]+) leads a second accepted, (\d+) a request", output)
+    assert [size for _, size in rates] == ["1", "500"]
+    assert all(int(rate.replace(",", "")) > 0 for rate, _ in rates), output
+
+
 def marks_of_thresholds(output: str) -> dict[str, str]:
     return {about: mark for mark, about in re.findall(r"│ ([✓✗]) │ (\w[\w ]*?) +│", output)}
 

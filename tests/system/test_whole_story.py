@@ -11,7 +11,7 @@ import os
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
 import pytest
@@ -147,12 +147,14 @@ class WholeStory(RuleBasedStateMachine):
         """Perhaps while a request that was answered is still on its way."""
         accepted = self._send(on_the_way)
         email = self._email(name)
+        person = email.casefold()
         erased = self.stage.office.ask("POST", "/admin/api/erasures", {"email": email}).data["erased"]
-        at_least = self.model.after([]).erase_person(email.casefold())
-        self.model = self.model.after(accepted)
-        at_most = self.model.erase_person(email.casefold())
+        at_least = self.model.after([]).erase_person(person)
+        at_most = self.model.after(accepted).erase_person(person)
         assert at_least <= erased <= at_most
-        self._settle([])
+        self._settle_around(
+            lambda model: model.erase_person(person), accepted, lambda lead: lead.content.person == person
+        )
 
     @precondition(lambda self: self.model.open_rows)
     @rule(place=places, whole=st.booleans())
@@ -168,22 +170,13 @@ class WholeStory(RuleBasedStateMachine):
             assert erased == self.model.erase_person(person)
             self._settle([])
         else:
-            self.stage.office.ask("DELETE", f"/admin/api/leads/{lead_id}")
-            self._settle_around_erasure(lead_id, accepted)
+            self._erase_lead(lead_id, accepted)
 
     @precondition(lambda self: self.ids)
     @rule(place=places, on_the_way=st.lists(requests, max_size=1))
     def erase_lead(self, place: int, on_the_way: list[Request]) -> None:
         accepted = self._send(on_the_way)
-        id = self.ids[-1 - place % len(self.ids)]
-        was_there = self.model.status_of(id) is not None
-        answer = self.stage.office.client.ask("DELETE", f"/admin/api/leads/{id}")
-        is_there = self.model.after(accepted).status_of(id) is not None
-        assert answer.status in {204 if known else 404 for known in (was_there, is_there)}, answer.body
-        if answer.status == 204:
-            self._settle_around_erasure(id, accepted)
-        else:
-            self._settle(accepted)
+        self._erase_lead(self.ids[-1 - place % len(self.ids)], accepted)
 
     # --- what holds at any time -----------------------------------------------------------------------
 
@@ -266,19 +259,39 @@ class WholeStory(RuleBasedStateMachine):
                 self.ids.append(lead.id)
             if lead.key is not None:
                 assert self.id_of.setdefault(lead.key, lead.id) == lead.id
+            if lead.replay_of is not None:
+                self.model.send_again(lead.replay_of, lead.id)
+
+    def _erase_lead(self, id: str, accepted: Sequence[Sequence[Accepted]]) -> None:
+        """While what was accepted is still on its way."""
+        was_there = self.model.status_of(id) is not None
+        answer = self.stage.office.client.ask("DELETE", f"/admin/api/leads/{id}")
+        is_there = self.model.after(accepted).status_of(id) is not None
+        assert answer.status in {204 if known else 404 for known in (was_there, is_there)}, answer.body
+        if answer.status == 204:
+            self._settle_around(lambda model: model.erase_lead(id), accepted, lambda lead: lead.id == id)
+        else:
+            self._settle(accepted)
 
     def _settle(self, accepted: Sequence[Sequence[Accepted]]) -> None:
         """Wait until all is written. What was sent at once has been written in some order."""
         self._become([self.model.after(order) for order in itertools.permutations(accepted)])
 
-    def _settle_around_erasure(self, id: str, accepted: Sequence[Sequence[Accepted]]) -> None:
-        """Wait until what was on its way while that lead was erased is written: it found the lead, or not."""
-        before, after = self.model.after(accepted), self.model.after([])
-        after.erase_lead(id)
-        after = after.after(accepted)
-        for model in (before, after):
-            model.erase_lead(id)
-        self._become([before, after])
+    def _settle_around(
+        self,
+        erase: Callable[[Model], object],
+        accepted: Sequence[Sequence[Accepted]],
+        is_erased: Callable[[Accepted], bool],
+    ) -> None:
+        """Wait until what was on its way during an erasure is written: before that had begun, while it was
+        noted and not done yet, or after it."""
+        others = [[lead for lead in request if not is_erased(lead)] for request in accepted]
+        outcomes = []
+        for before, after in ((accepted, []), (others, []), ([], others)):
+            model = self.model.after(before)
+            erase(model)
+            outcomes.append(model.after(after))
+        self._become(outcomes)
 
     def _become(self, outcomes: Sequence[Model]) -> None:
         """Wait until all is written, and go on with that of the outcomes that is there."""

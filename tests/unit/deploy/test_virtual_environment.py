@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from deploy import virtual_environment
-from deploy.virtual_environment import DEV_LOCK, RUNTIME_LOCK, CannotPrepare, Maker, VirtualEnvironment
+from deploy.virtual_environment import (
+    BENCH_FOLDER,
+    BENCH_LOCK,
+    DEV_LOCK,
+    RUNTIME_LOCK,
+    CannotPrepare,
+    Maker,
+    VirtualEnvironment,
+)
 
 ROOT = Path(virtual_environment.__file__).parent.parent
 CREATE = 'echo create >> log; mkdir -p "$0/bin" && touch "$0/bin/pip" && ln -s /bin/sh "$0/bin/python"'
@@ -172,3 +180,19 @@ print(VirtualEnvironment(Path(sys.argv[1]), os.environ, lambda line: None, maker
     both = [subprocess.Popen([sys.executable, "-c", program, root], cwd=ROOT) for _ in range(2)]
     assert [process.wait(timeout=20) for process in both] == [0, 0]
     assert (root / "log").read_text().splitlines() == ["create", "install requirements.txt"]
+
+
+def test_what_benchmarks_compare_with_gets_a_folder_of_its_own(root: Path) -> None:
+    (root / BENCH_LOCK).write_text("flask==1\nfastapi==1\n")
+    _ensure(root)
+    environment = VirtualEnvironment(root, os.environ, lambda line: None, [_maker()], BENCH_FOLDER)
+    assert environment.ensure(BENCH_LOCK) == root / ".venv-bench/bin/python"
+    assert _ensure(root) == []
+
+
+@pytest.mark.parametrize("lock", [DEV_LOCK, BENCH_LOCK])
+def test_every_lock_holds_what_is_in_the_runtime_lock(lock: str) -> None:
+    def pins(name: str) -> set[str]:
+        return {line.split()[0] for line in (ROOT / name).read_text().splitlines() if "==" in line}
+
+    assert pins(RUNTIME_LOCK) - pins(lock) == set()

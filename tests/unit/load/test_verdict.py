@@ -40,3 +40,8 @@ def test_a_run_that_is_not_good_misses_one_threshold(run: Run, threshold: str) -
 
 def test_a_run_without_requests_is_not_good() -> None:
     assert "errors" in missed(replace(GOOD, requests=0))
+
+
+def test_one_that_sends_all_that_is_taken_is_asked_for_no_pace() -> None:
+    assert missed(replace(GOOD, planned=None, requests=3, p95_ms=900)) == []
+    assert missed(replace(GOOD, planned=None, listed=frozenset("ab"))) == ["accepted leads listed"]

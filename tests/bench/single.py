@@ -1,0 +1,153 @@
+"""One lead a request: our ingest beside an empty Flask app, the literal way, and FastAPI."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from tests.bench.leads import Leads
+from tests.bench.load import Load
+from tests.bench.processes import CpuClock
+from tests.bench.results import Findings, Measure, measure
+from tests.bench.servers import Servers
+from tests.bench.systems import Installation, Running, check_stored, token, wait_until, wait_until_stored
+
+WARM_SECONDS = 0.7
+SECONDS = 3.0
+SETTLE_SECONDS = 10.0
+
+TITLE = "One lead a request"
+ABOUT = """64 kept connections, each lead another person; every system has one worker and its turn in each
+round, while the others idle. Ours has the request log off here, as its rivals have none, and once more on
+`full`, which is the default. Every answer must be 201; after each turn a consumer stores what we accepted,
+all of it, and the rivals' queues hold exactly what they accepted. What each rival does and does not stands in
+`tests/bench/empty_flask.py`, `tests/bench/literal.py` and `tests/bench/fastapi_rival.py`."""
+
+OURS = "ours"
+FULL = "ours_full_log"
+EMPTY, LITERAL, FASTAPI = "empty_flask", "literal", "fastapi"
+NAMES = {
+    EMPTY: "empty Flask POST",
+    OURS: "ours",
+    FULL: "ours, request log on full",
+    FASTAPI: "FastAPI",
+    LITERAL: "the literal way",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one system did in one round: CPU in µs a lead of each process, and leads a second."""
+
+    web: float
+    broker: float
+    redis: float
+    rate: float
+
+
+def run(installation: Installation, rounds: int) -> Findings:
+    """Raises CannotBench if a lead is lost."""
+    turns: dict[str, list[Turn]] = defaultdict(list)
+    with ExitStack() as stack:
+        running = {
+            OURS: stack.enter_context(installation.gunicorn()),
+            FULL: stack.enter_context(installation.gunicorn(API_LOG="full")),
+            EMPTY: stack.enter_context(installation.gunicorn("tests.bench.empty_flask:app")),
+            LITERAL: stack.enter_context(installation.gunicorn("tests.bench.literal:app")),
+            FASTAPI: stack.enter_context(installation.uvicorn("tests.bench.fastapi_rival:app")),
+        }
+        leads, jwt = Leads(), token(running[OURS])
+        for _ in range(rounds):
+            for name, service in running.items():
+                stored = installation.servers.stored()
+                turn, accepted = take_turn(installation, service, leads, jwt)
+                turns[name].append(turn)
+                if name in (OURS, FULL):
+                    with installation.consumers():
+                        wait_until_stored(installation.servers, stored + accepted)
+                    check_stored(installation.servers, stored + accepted)
+                elif name != EMPTY:
+                    settle_rival(installation.servers, name, accepted)
+    return Findings(measures(turns))
+
+
+def take_turn(installation: Installation, service: Running, leads: Leads, jwt: str) -> tuple[Turn, int]:
+    """Loads one service for a while; also how many leads it accepted, those of the warming up included."""
+    with Load(service.port) as load:
+        warm = load.run(leads.posts(jwt), seconds=WARM_SECONDS)
+        clock = CpuClock({"web": service.pid, **installation.servers.pids})
+        outcome = load.run(leads.posts(jwt), seconds=SECONDS)
+        used = clock.used()
+    micros = {name: seconds / outcome.accepted * 1e6 for name, seconds in used.items()}
+    turn = Turn(
+        micros["web"],
+        micros.get("broker", 0.0),
+        micros.get("redis", 0.0),
+        outcome.accepted / outcome.elapsed,
+    )
+    return turn, warm.accepted + outcome.accepted
+
+
+def settle_rival(servers: Servers, queue: str, accepted: int) -> None:
+    """Empties a rival's queue, once it holds all that was accepted. Raises CannotBench if it never does."""
+    complaint = f"the queue {queue} does not hold the {accepted} leads that were accepted"
+    wait_until(lambda: servers.queued(queue) == accepted, SETTLE_SECONDS, complaint)
+    servers.purge(queue)
+
+
+def measures(turns: Mapping[str, Sequence[Turn]]) -> list[Measure]:
+    """The rows: the targets first, then what each system cost and did."""
+    web = {name: [turn.web for turn in those] for name, those in turns.items()}
+    broker = {name: [turn.broker for turn in those] for name, those in turns.items()}
+    percent = [(ratio - 1) * 100 for ratio in ratios(web[FULL], web[OURS])]
+    over_empty = "web-worker CPU of `POST /api/leads` ÷ an empty Flask POST"
+    return [
+        measure("over_empty_flask", over_empty, "×", ratios(web[OURS], web[EMPTY]), at_most=1.5),
+        measure(
+            "literal_over_ours",
+            "the literal way ÷ ours, web-worker CPU",
+            "×",
+            ratios(web[LITERAL], web[OURS]),
+            at_least=4,
+        ),
+        measure(
+            "fastapi_over_ours",
+            "FastAPI ÷ ours, web-worker CPU",
+            "×",
+            ratios(web[FASTAPI], web[OURS]),
+            at_least=3,
+        ),
+        measure(
+            "full_log", "more web-worker CPU per lead with the request log on full", "%", percent, at_most=15
+        ),
+        measure("broker_ours", "broker CPU per lead at 64 connections", "µs", broker[OURS], at_most=60),
+        measure("broker_fastapi", "broker CPU per lead, FastAPI", "µs", broker[FASTAPI]),
+        measure("broker_literal", "broker CPU per lead, the literal way", "µs", broker[LITERAL]),
+        *(
+            measure(f"cpu_{name}", f"web-worker CPU per lead, {NAMES[name]}", "µs", values)
+            for name, values in web.items()
+        ),
+        *(
+            measure(
+                f"redis_{name}", f"Redis CPU per lead, {NAMES[name]}", "µs", [turn.redis for turn in those]
+            )
+            for name, those in turns.items()
+            if name != EMPTY
+        ),
+        *(
+            measure(
+                f"rate_{name}",
+                f"accepted by one worker, {NAMES[name]}",
+                "leads/s",
+                [turn.rate for turn in those],
+            )
+            for name, those in turns.items()
+        ),
+    ]
+
+
+def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
+    """Round by round."""
+    return [one / other for one, other in zip(above, below, strict=True)]
