@@ -169,7 +169,7 @@ def read_lead(
     An unknown field is kept in the form's catch-all field and named in a warning; if `strict`, it is refused.
     Raises ValidationError or ApiError 400 that blame the fields at fault.
     """
-    unknown = sorted(body.keys() - form.names)
+    unknown = [] if body.keys() <= form.names else sorted(body.keys() - form.names)
     if strict and unknown:
         raise _blamed(unknown, "Unknown field.")
     if unknown:
@@ -178,8 +178,9 @@ def read_lead(
     # Years have four digits, so the texts sort as the dates do.
     if (content.get("dateOfBirth") or "") > now().date().isoformat():
         raise validation_failed({form.date_of_birth: ["This value lies in the future"]})
-    present = {name: value for name, value in content.items() if value is not None}
-    return present, [f"Unknown field `{name}` is kept under {form.catch_all}" for name in unknown]
+    if None in content.values():
+        content = {name: value for name, value in content.items() if value is not None}
+    return content, [f"Unknown field `{name}` is kept under {form.catch_all}" for name in unknown]
 
 
 def _keep_unknown(body: dict[str, Any], form: Form, unknown: Sequence[str]) -> dict[str, Any]:

@@ -21,8 +21,9 @@ REDACTED = "[REDACTED]"
 _CREDENTIALS = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "cookies")
 # What no such name can do without.
 _WORDS = (b"passw", b"secret", b"token", b"apikey", b"api_key", b"api-key", b"authorization", b"cookie")
-# JSON's escapes of ASCII, a URL's, and every second byte of UTF-16.
-_DISGUISE = re.compile(rb"\\u00[2-7]|%[2-7]|\0")
+# ASCII in JSON's escapes and in a URL's; each begins with what is quickly found.
+_ESCAPES_OF_JSON = re.compile(rb"\\u00[2-7]")
+_ESCAPES_OF_URLS = re.compile(rb"%[2-7]")
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _JWT = re.compile(r"eyJ[\w-]{8,256}\.[\w-]+\.[\w-]*")
@@ -73,8 +74,8 @@ def redacted_text(text: str, length: int) -> str:
 
 def _names_credential(body: bytes) -> bool:
     """Whether the body has a word in it that is part of every credential's name."""
-    has_escapes = b"\\" in body or b"%" in body or b"\0" in body
-    if has_escapes and _DISGUISE.search(body):
+    in_utf_16 = b"\0" in body
+    if in_utf_16 or _ESCAPES_OF_JSON.search(body) or _ESCAPES_OF_URLS.search(body):
         text = body.decode("utf-8", "replace").replace("\0", "")
         text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), unquote(text))
         body = text.encode("utf-8", "replace")
