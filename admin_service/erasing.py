@@ -15,10 +15,12 @@ from uuid import UUID
 from sqlalchemy import Column, ColumnElement, Connection, Engine, Row, delete, or_, select
 
 from admin_service.audit import record_change
+from admin_service.lead_filters import LeadFilter
 from admin_service.log_wiping import wipe_logs
 from admin_service.quarantine_rows import lead_of, waiting_as
 from shared.columns import normalised, sort_key
 from shared.database import forget_deleted, upsert, writing
+from shared.emails_in_text import emails_in
 from shared.erasures import Erasures
 from shared.lead_counting import Counted, rows_of_counts
 from shared.models import duplicate_keys, idempotency_keys, lead_counts, leads, quarantined_leads
@@ -37,7 +39,7 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
         connection.execute(delete(duplicate_keys).where(duplicate_keys.c.email_hash == email_hash))
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
-    found = _Found([leads.c.email_key == sort_key(email)], parked)
+    found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
     erased = _delete_all(engine, erasures, found, now)
     wipe_logs(engine, erased.texts | {email, text}, erased.request_ids)
     with writing(engine).begin() as connection:
@@ -63,12 +65,19 @@ def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> b
     return True
 
 
-def _messages_with(engine: Engine, text: str) -> list[UUID]:
-    """Messages in quarantine with the text in them that are no leads, so that nobody knows whose they are."""
-    query = select(_parked.id, _parked.payload).where(_parked.lead_id.is_(None))
+def _messages_with(engine: Engine, email: str) -> list[UUID]:
+    """Messages in quarantine that say the email and are no leads, so that nobody knows whose they are."""
     with engine.connect() as connection:
-        rows = connection.execute(query.execution_options(yield_per=1))
-        return [row.id for row in rows if text in normalised(row.payload.decode(errors="replace"))]
+        # Waits for those that are just being parked.
+        ids = connection.scalars(select(_parked.id).where(_parked.lead_id.is_(None)).with_for_update()).all()
+    return [id for id in ids if _says(engine, id, email)]
+
+
+def _says(engine: Engine, id: UUID, email: str) -> bool:
+    with engine.connect() as connection:
+        payload = connection.scalar(select(_parked.payload).where(_parked.id == id))
+    text = (payload or b"").decode(errors="replace")
+    return email in normalised(text) or email in map(normalised, emails_in(text))
 
 
 class _Found:

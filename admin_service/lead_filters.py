@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import ColumnElement, LargeBinary, cast
@@ -13,6 +15,7 @@ from shared.models import lead_counts, leads
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 LISTED = ("stored", "duplicate")
+KINDS = tuple(itertools.product(LISTED, (False, True)))  # a lead's status, and whether it is a test
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +41,19 @@ class LeadFilter:
         return self.begin > EARLIEST or self.end < LATEST
 
     @property
-    def is_sparse(self) -> bool:
-        """Whether the leads may be few among others of the same client and time."""
+    def is_of_some_kind(self) -> bool:
         return self.status is not None or self.test is not None
 
-    def of_leads(self) -> list[ColumnElement[bool]]:
-        """The conditions on `leads`."""
+    def of_each_kind(self, kinds: Iterable[tuple[str, bool]] = KINDS) -> list[LeadFilter]:
+        """The same leads, those of each kind apart; `kinds` are those that there may be."""
+        return [
+            replace(self, status=status, test=test)
+            for status, test in kinds
+            if self.status in (None, status) and self.test in (None, test)
+        ]
+
+    def of_leads(self, *, by_kind: bool = False) -> list[ColumnElement[bool]]:
+        """The conditions on `leads`; `by_kind` for an index that begins with their kind."""
         columns = leads.c
         conditions: list[ColumnElement[bool]] = []
         if self.client_id is not None:
@@ -56,8 +66,12 @@ class LeadFilter:
             conditions.append(cast(columns.phone, LargeBinary) == self.phone.encode())
         if self.status is not None:
             conditions.append(columns.status == self.status)
+        elif by_kind:  # every value by name: without, no database gets past this column of the index
+            conditions.append(columns.status.in_(LISTED))
         if self.test is not None:
             conditions.append(columns.test == self.test)
+        elif by_kind:
+            conditions.append(columns.test.in_((False, True)))
         if self.begin > EARLIEST:
             conditions.append(columns.received_at >= self.begin)
         if self.end < LATEST:
@@ -65,11 +79,6 @@ class LeadFilter:
         if self.stored_before is not None:
             conditions.append(columns.stored_at < self.stored_before)
         return conditions
-
-    @property
-    def index_of_counts(self) -> str:
-        """The index that MySQL is to read `lead_counts` by: it would read the counts of all minutes."""
-        return "ix_lead_counts_grain_bucket" if self.client_id is None else "PRIMARY"
 
     def of_counts(self, grain: str) -> list[ColumnElement[bool]]:
         """The same conditions on `lead_counts`, but for times, and for what is not counted there."""

@@ -1,19 +1,21 @@
 """Where in time the leads of a page lie: `lead_counts` has a number for each hour.
 
-So a page far down, or one of few leads among many others, is found without reading what lies before it and
-in between.
+So a page far down is found without reading what lies before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, false, func, or_, select
+from sqlalchemy import Connection, func, select
 
 from admin_service.lead_filters import LeadFilter
 from admin_service.lead_totals import HOUR, Stretch, counts_of, rows_up_to, stretches_of
-from shared.models import lead_counts, leads
+from shared.models import lead_counts
+
+NEAR = 32  # buckets that are looked through one after the other; beyond, all at once are cheaper
 
 
 def skip_leads(
@@ -34,27 +36,6 @@ def skip_leads(
         return replace(wanted, end=wanted.begin), 0
     rest = replace(wanted, end=part.end) if descending else replace(wanted, begin=part.begin)
     return rest, number
-
-
-def hours_with(
-    connection: Connection, wanted: LeadFilter, need: int, *, descending: bool
-) -> ColumnElement[bool]:
-    """The hours that have the first `need` leads in the order of creation, as a condition on `leads`."""
-    found: list[Stretch] = []
-    for stretch in _in_order(wanted, descending):
-        if need <= 0:
-            break
-        if stretch.grain is None:
-            found.append(stretch)  # how many it has is not known, so it does not count
-            continue
-        hours = replace(stretch, grain="hour")
-        for hour, number in _buckets(connection, wanted, hours, descending, limit=need):
-            if need <= 0:
-                break
-            found.append(hour)
-            need -= number
-    received_at = leads.c.received_at
-    return or_(false(), *(and_(received_at >= part.begin, received_at < part.end) for part in found))
 
 
 def _in_order(wanted: LeadFilter, descending: bool) -> Iterable[Stretch]:
@@ -83,19 +64,27 @@ def _parts(
 
 
 def _buckets(
-    connection: Connection, wanted: LeadFilter, stretch: Stretch, descending: bool, limit: int | None = None
+    connection: Connection, wanted: LeadFilter, stretch: Stretch, descending: bool
 ) -> Iterator[tuple[Stretch, int]]:
     """Those buckets of the stretch that have leads."""
-    bucket, number = lead_counts.c.bucket, func.sum(lead_counts.c.leads)
-    statement = (
-        select(bucket, number)
-        .where(*counts_of(wanted, stretch))
-        .group_by(bucket)
-        .having(number > 0)
-        .order_by(bucket.desc() if descending else bucket.asc())
-        .limit(limit)
-        .with_hint(lead_counts, f"FORCE INDEX ({wanted.index_of_counts})", "mysql")
-    )
     length = HOUR if stretch.grain == "hour" else 24 * HOUR
-    for begin, leads_there in connection.execute(statement):
-        yield Stretch(stretch.grain, begin, begin + length), int(leads_there)
+    for limit in (NEAR, None):
+        found = _counted(connection, wanted, stretch, descending, limit)
+        for begin, leads_there in found:
+            yield Stretch(stretch.grain, begin, begin + length), leads_there
+        if len(found) != limit:
+            return
+        last = found[-1][0]
+        stretch = replace(stretch, end=last) if descending else replace(stretch, begin=last + length)
+
+
+def _counted(
+    connection: Connection, wanted: LeadFilter, stretch: Stretch, descending: bool, limit: int | None
+) -> list[tuple[datetime, int]]:
+    """The first `limit` buckets with the numbers of their leads."""
+    bucket, number = lead_counts.c.bucket, func.sum(lead_counts.c.leads)
+    conditions, index = counts_of(connection, wanted, stretch, in_order=limit is not None)
+    statement = select(bucket, number).where(*conditions).group_by(bucket).having(number > 0)
+    statement = statement.order_by(bucket.desc() if descending else bucket.asc()).limit(limit)
+    statement = statement.with_hint(lead_counts, f"FORCE INDEX ({index})", "mysql")
+    return [(begin, int(leads_there)) for begin, leads_there in connection.execute(statement)]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, select, union_all
 
 from admin_service.lead_cursors import Cursor
 from admin_service.lead_filters import LeadFilter
-from admin_service.lead_hours import hours_with, skip_leads
-from admin_service.lead_order import Order
+from admin_service.lead_hours import skip_leads
+from admin_service.lead_order import Order, is_by_kind
 from admin_service.lead_totals import COUNTED, Total, rows_up_to, total_of
 from shared.errors import validation_failed
 from shared.models import FEED_DELAY_SECONDS, leads
@@ -63,51 +63,48 @@ def read_page(connection: Connection, listing: Listing, now: Clock = utc_now) ->
 
 def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequence[Row[Any]]:
     """The leads of the page and the one after it; `total` says about how many the whole list has."""
-    order, need = listing.order, listing.limit + 1
-    conditions, offset = _place(connection, listing)
-    index = order.index(listing.wanted, few=total.is_exact and total.number <= COUNTED)
+    order, wanted = listing.order, listing.wanted
+    offset = (listing.page - 1) * listing.limit
+    places: list[ColumnElement[bool]] = []
+    if listing.cursor is not None:
+        places, offset = [order.after(listing.cursor.place)], 0
+    elif order.name == "createdAt" and wanted.is_counted and offset >= SKIPPED_BY_READING:
+        wanted, offset = skip_leads(connection, wanted, offset, descending=order.descending)
+    index = order.index(wanted, few=total.is_exact and total.number <= COUNTED)
+    parts = [wanted]
+    if is_by_kind(index):
+        parts = wanted.of_each_kind(total.kinds) or wanted.of_each_kind()
     # Found in the index first: what is skipped on the way need not be read in full.
-    found = (
-        select(leads.c.received_at, leads.c.id)
-        .where(*conditions)
-        .order_by(*order.clauses())
-        .limit(need)
-        .offset(offset)
-        .with_hint(leads, f"FORCE INDEX ({index})", "mysql")
-        .subquery("found")
+    found = _in_order(
+        order,
+        [
+            select(*order.columns)
+            .where(*part.of_leads(), *places)
+            .order_by(*order.clauses())
+            .with_hint(leads, f"FORCE INDEX ({index})", "mysql")
+            for part in parts
+        ],
+        listing.limit + 1,
+        offset,
     )
     same = and_(leads.c.received_at == found.c.received_at, leads.c.id == found.c.id)
     statement = select(leads).select_from(found.join(leads, same)).order_by(*order.clauses())
     return connection.execute(statement).all()
 
 
-def _place(connection: Connection, listing: Listing) -> tuple[list[ColumnElement[bool]], int]:
-    """The conditions on the leads to read, and how many of them to skip."""
-    wanted, order, need = listing.wanted, listing.order, listing.limit + 1
-    offset = (listing.page - 1) * listing.limit
-    is_by_hours = order.name == "createdAt" and wanted.is_counted
-    if listing.cursor:
-        conditions = [*wanted.of_leads(), order.after(listing.cursor.place)]
-        if is_by_hours and wanted.is_sparse:
-            conditions.append(_hours_after(connection, listing, listing.cursor.place[0]))
-        return conditions, 0
-    if is_by_hours and offset >= SKIPPED_BY_READING:
-        wanted, offset = skip_leads(connection, wanted, offset, descending=order.descending)
-    conditions = wanted.of_leads()
-    if is_by_hours and wanted.is_sparse:
-        conditions.append(hours_with(connection, wanted, offset + need, descending=order.descending))
-    return conditions, offset
-
-
-def _hours_after(connection: Connection, listing: Listing, received_at: datetime) -> ColumnElement[bool]:
-    """The moment of the cursor, and the hours after it that have the leads of the page."""
-    wanted, descending = listing.wanted, listing.order.descending
-    if descending:
-        wanted = replace(wanted, end=received_at)
-    else:
-        wanted = replace(wanted, begin=received_at + timedelta(microseconds=1))
-    hours = hours_with(connection, wanted, listing.limit + 1, descending=descending)
-    return or_(leads.c.received_at == received_at, hours)
+def _in_order(order: Order, parts: Sequence[Select[Any]], need: int, offset: int) -> Subquery:
+    """The `need` leads after the first `offset` of all `parts`, each of which has an index in that order."""
+    if len(parts) == 1:
+        return parts[0].limit(need).offset(offset).subquery("found")
+    firsts = [select(part.limit(offset + need).subquery()) for part in parts]
+    merged = union_all(*firsts).subquery("merged")
+    return (
+        select(merged.c.received_at, merged.c.id)
+        .order_by(*order.clauses(merged.c))
+        .limit(need)
+        .offset(offset)
+        .subquery("found")
+    )
 
 
 def _refuse_too_many(connection: Connection, wanted: LeadFilter, total: Total) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, or_
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from admin_service.lead_filters import LeadFilter
 from shared.models import leads
@@ -19,12 +20,13 @@ SORTS: dict[str, ColumnElement[Any] | None] = {
     "lastName": leads.c.last_name_key,
     "email": leads.c.email_key,
 }
-# The indexes that have an order ready: of all leads, and of one client's.
+# The indexes that have an order ready for each kind of leads: of all, and of one client's.
 _INDEXES = {
-    "createdAt": ("PRIMARY", "ix_leads_client"),
-    "storedAt": ("ix_leads_stored", "ix_leads_client_stored"),
-    "email": ("ix_leads_email", "ix_leads_client_email"),
+    "createdAt": ("ix_leads_kind", "ix_leads_client_kind"),
+    "storedAt": ("ix_leads_kind_stored", "ix_leads_client_kind_stored"),
+    "email": ("ix_leads_kind_email", "ix_leads_client_kind_email"),
 }
+_OF_ALL_KINDS = ("PRIMARY", "ix_leads_phone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +51,10 @@ class Order:
         """Whether no index has this order ready."""
         return self.name not in _INDEXES
 
-    def clauses(self) -> list[ColumnElement[Any]]:
-        """What stands after ORDER BY."""
-        return [column.desc() if self.descending else column.asc() for column in self.columns]
+    def clauses(self, found: ReadOnlyColumnCollection[str, Any] = leads.c) -> list[ColumnElement[Any]]:
+        """What stands after ORDER BY, where `found` are the columns of what was found."""
+        columns = [found[str(column.key)] for column in self.columns]
+        return [column.desc() if self.descending else column.asc() for column in columns]
 
     def place_of(self, row: Row[Any]) -> list[Any]:
         """Where a lead stands in this order: the values of `columns`."""
@@ -70,12 +73,23 @@ class Order:
         if wanted.email_key is not None:
             by_filter, has_order = _INDEXES["email"][of_client], self.name in ("createdAt", "email")
         else:
-            by_filter = "ix_leads_phone" if wanted.phone is not None else _INDEXES["createdAt"][of_client]
-            has_order = self.name == "createdAt"
+            by_filter, has_order = _index_by_creation(wanted), self.name == "createdAt"
         narrows = not wanted.is_counted or wanted.is_of_some_time
         if has_order or self.is_by_name or (few and narrows):
             return by_filter
         return _INDEXES[self.name][of_client]
+
+
+def is_by_kind(index: str) -> bool:
+    """Whether the index begins with the kind of a lead: it has an order ready for one kind at a time."""
+    return index not in _OF_ALL_KINDS
+
+
+def _index_by_creation(wanted: LeadFilter) -> str:
+    if wanted.phone is not None:
+        return "ix_leads_phone"
+    of_client = wanted.client_id is not None
+    return _INDEXES["createdAt"][of_client] if of_client or wanted.is_of_some_kind else "PRIMARY"
 
 
 def _after(

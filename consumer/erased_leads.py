@@ -1,4 +1,4 @@
-"""Leads that were erased while they were on the way."""
+"""Leads, and other messages, of people who were erased while they were on the way."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from uuid import UUID
 from sqlalchemy import Connection, select
 
 from consumer.lead_rows import Place
+from shared.emails_in_text import emails_in
 from shared.erasures import Erased, Erasures
 from shared.models import quarantined_leads
+from shared.queues import Delivery
 
 
 def erased_meanwhile(connection: Connection, erasures: Erasures | None, places: Sequence[Place]) -> Erased:
@@ -18,6 +20,19 @@ def erased_meanwhile(connection: Connection, erasures: Erasures | None, places: 
     if erasures is None:
         return Erased()
     return erasures.after(connection, min((place.lead.received_at for place in places), default=None))
+
+
+def with_erased(
+    connection: Connection, erasures: Erasures | None, broken: Sequence[tuple[Delivery, str]]
+) -> set[int]:
+    """Which of these messages, by index, say the email of somebody who was erased.
+
+    Nobody knows when what they say was received, so it does not matter when that was.
+    """
+    if erasures is None:
+        return set()
+    said = (emails_in(delivery.body.decode(errors="replace")) for delivery, _ in broken)
+    return {index for index, emails in enumerate(said) if erasures.know_one_of(connection, emails)}
 
 
 def drop_erased(connection: Connection, places: Sequence[Place], erased: Erased) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from urllib.parse import unquote
 from uuid import UUID
 
+from shared.emails_in_text import emails_in
 from shared.erasures import Erased
 from shared.exchanges import Exchange
 
-_EMAIL = re.compile(r"[^\s\"'<>(),;:\\\[\]&=?]+@[^\s\"'<>(),;:\\\[\]&=?]+")
 _LEAD_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -26,8 +25,10 @@ def without_erased(exchanges: Sequence[Exchange], erased: Erased) -> list[Exchan
 
 
 def _is_erased(exchange: Exchange, erased: Erased) -> bool:
-    text = "\n".join(filter(None, [unquote(exchange.query or ""), exchange.payload, exchange.body]))
+    said = list(filter(None, [exchange.query, exchange.payload, exchange.body]))
     at = exchange.received_at
-    return any(erased.has_email(email, at) for email in _EMAIL.findall(text)) or any(
-        erased.has_lead(UUID(id), at) for id in _LEAD_ID.findall(text)
+    return (
+        erased.has_request(exchange.request_id, at)
+        or any(erased.has_email(email, at) for text in said for email in emails_in(text))
+        or any(erased.has_lead(UUID(id), at) for text in said for id in _LEAD_ID.findall(text))
     )

@@ -27,18 +27,22 @@ AGAIN = ("lead_id", "email_hash", "reason", "detail", "payload", "resolution", "
 PAYLOAD_BYTES = 7 * 1024 * 1024
 
 
-def quarantine_message(body: bytes, detail: str, attempts: int, now: datetime.datetime) -> dict[str, Any]:
-    """The row of `quarantined_leads` for a message that is none of ours, with its raw bytes.
+def quarantine_message(
+    body: bytes, detail: str, attempts: int, now: datetime.datetime, *, is_kept: bool = True
+) -> dict[str, Any]:
+    """The row of `quarantined_leads` for a message that is none of ours, with its raw bytes if they are kept.
 
     Of more than PAYLOAD_BYTES, which none of ours has, the first are kept.
     """
-    if len(body) > PAYLOAD_BYTES:
+    if not is_kept:
+        detail = "left out, because somebody who was erased is in it"
+    elif len(body) > PAYLOAD_BYTES:
         detail = f"the first {PAYLOAD_BYTES} of {len(body)} bytes: {detail}"
     return _row(
         id=uuid5(NAMESPACE_OID, hashlib.sha256(body).hexdigest()),
         reason=UNDECODABLE,
         detail=detail,
-        payload=body[:PAYLOAD_BYTES],
+        payload=body[:PAYLOAD_BYTES] if is_kept else b"",
         attempts=attempts,
         now=now,
     )

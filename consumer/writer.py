@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Engine, text
@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from consumer.counts import count_rows
 from consumer.duplicates import Duplicates
-from consumer.erased_leads import drop_erased, erased_meanwhile
+from consumer.erased_leads import drop_erased, erased_meanwhile, with_erased
 from consumer.idempotency import settle_keys
 from consumer.lead_rows import LeadsRefused, Place, Spot, find_refused, insert_leads, places_of
 from consumer.quarantine import park, quarantine_lead, quarantine_message
@@ -128,13 +128,15 @@ class Writer:
         insert_leads(connection, good)
         _count_in_receipts(places)
         correct_receipts(connection, receipts, stored_at)
-        park(connection, self._parked(places, broken, stored_at))
+        unsaid = with_erased(connection, self._erasures, broken)
+        park(connection, self._parked(places, broken, unsaid, stored_at))
         mark_replayed(connection, good, stored_at)
         keep_producers(connection, batches, stored_at)
         counted = [place for place in places if place.is_written]
         upsert(connection, lead_counts, count_rows(counted, left), add=["leads"])
         # Last: whoever erases from now on finds what we have written (shared/erasures.py).
-        if erased_meanwhile(connection, self._erasures, places).moments != erased.moments:
+        is_same = erased_meanwhile(connection, self._erasures, places).moments == erased.moments
+        if not is_same or with_erased(connection, self._erasures, broken) != unsaid:
             raise NotWritten("somebody is being erased")
         self._refuse_if_late(self._elapsed() - began)
 
@@ -142,12 +144,15 @@ class Writer:
         self,
         places: Sequence[Place],
         broken: Sequence[tuple[Delivery, str]],
+        unsaid: Container[int],
         stored_at: datetime.datetime,
     ) -> list[dict[str, Any]]:
-        """Rows of `quarantined_leads`."""
+        """Rows of `quarantined_leads`; of the messages in `unsaid` nothing is kept but that they came."""
         rows = [
-            quarantine_message(delivery.body, why, delivery.attempts + 1, stored_at)
-            for delivery, why in broken
+            quarantine_message(
+                delivery.body, why, delivery.attempts + 1, stored_at, is_kept=index not in unsaid
+            )
+            for index, (delivery, why) in enumerate(broken)
         ]
         for place in places:
             if place.fault is None:

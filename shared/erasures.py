@@ -11,7 +11,7 @@ very id that was erased.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -25,6 +25,7 @@ from shared.models import erasures
 # Who; what was accepted under an id, or replayed from a row of quarantine; and with which request it came,
 # which is for the logs.
 EMAIL, LEAD, REQUEST = "email", "lead", "request"
+ASKED_AT_ONCE = 500  # people
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,17 @@ class Erasures:
             return Erased()
         rows = connection.execute(select(erasures).where(erasures.c.erased_at >= moment))
         return Erased(self.hashes, {(row.kind, bytes(row.subject_hash)): row.erased_at for row in rows})
+
+    def know_one_of(self, connection: Connection, emails: Collection[str]) -> bool:
+        """Whether one of these people was erased, whenever that was."""
+        hashes = sorted({self.hashes(email) for email in emails})
+        erased = select(erasures.c.erased_at).where(erasures.c.kind == EMAIL).limit(1)
+        return any(
+            connection.scalar(
+                erased.where(erasures.c.subject_hash.in_(hashes[begin : begin + ASKED_AT_ONCE]))
+            )
+            for begin in range(0, len(hashes), ASKED_AT_ONCE)
+        )
 
 
 def hash_of_lead(id: UUID) -> bytes:

@@ -13,11 +13,12 @@ from flask import Flask, Response, g
 from flask_limiter import Limiter
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
-from limits.storage import MemoryStorage
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
 from shared.columns import normalised
 from shared.errors import too_many_requests
+from shared.leased_window import LeasedWindow
 
 log = logging.getLogger("leadgate.limits")
 
@@ -33,8 +34,9 @@ REDIS_RETRY_SECONDS = 1.0
 class Limits:
     """Counts requests of each client in fixed minutes: in Redis, or in this process where there is none.
 
-    Asks flask-limiter's strategy once a request: its decorator asks twice, and its own headers once more.
-    While Redis is gone, requests are counted in this process.
+    Asks flask-limiter's strategy once a request: its decorator asks twice, and its own headers once more. In
+    Redis that strategy leases some requests at once (shared/leased_window.py). While Redis is gone, requests
+    are counted in this process.
     """
 
     def __init__(
@@ -47,12 +49,20 @@ class Limits:
                 "socket_timeout": REDIS_TIMEOUT_SECONDS,
                 "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
             }
-        self._limiter = Limiter(
+        limiter = Limiter(
             key_func=lambda: "",
-            app=app,
             strategy="fixed-window",
             storage_uri=redis_url or "memory://",
             storage_options=options,  # type: ignore[arg-type]  # its own type knows neither floats nor flags
+        )
+        # To an app that does not know it yet it adds hooks. They look for limits of routes, of which there
+        # are none, for 140 µs a request.
+        app.extensions["limiter"] = {limiter}
+        limiter.init_app(app)
+        self._shared = limiter.limiter
+        storage = limiter.storage
+        self._of_clients = (
+            LeasedWindow(storage, elapsed) if isinstance(storage, RedisStorage) else self._shared
         )
         self._bucket = app.import_name
         self._per_minute = per_minute
@@ -69,7 +79,7 @@ class Limits:
         item = RateLimitItemPerMinute(per_minute or self._per_minute)
         key = (self._bucket, client)
         allowed, (remaining, reset) = self._ask(
-            lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key))
+            lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key)), self._of_clients
         )
         g.rate_limit = (item.amount, remaining, reset)
         if not allowed:
@@ -82,20 +92,20 @@ class Limits:
         exceeded by many at once; `login_succeeded` gives it back.
         """
         for item, key in _login_limits(address, email):
-            allowed, reset = self._ask(_hit_login(item, key, 1))
+            allowed, reset = self._ask(_hit_login(item, key, 1), self._shared)
             if not allowed:
                 raise too_many_requests(reset)
 
     def login_succeeded(self, address: str, email: str) -> None:
         """It was no failure."""
         for item, key in _login_limits(address, email):
-            self._ask(_hit_login(item, key, -1))
+            self._ask(_hit_login(item, key, -1), self._shared)
 
-    def _ask(self, question: Callable[[RateLimiter], T]) -> T:
+    def _ask(self, question: Callable[[RateLimiter], T], shared: RateLimiter) -> T:
         """The answer of the shared counts, or of this process's while Redis is gone."""
         if self._elapsed() >= self._redis_gone_until:
             try:
-                return question(self._limiter.limiter)
+                return question(shared)
             except StorageError as error:
                 log.warning("Redis is gone, limits go on in this process: %s", error)
                 self._redis_gone_until = self._elapsed() + REDIS_RETRY_SECONDS

@@ -13,14 +13,20 @@ import tempfile
 from pathlib import Path
 from types import ModuleType
 
-from tests.bench import page, single
+from tests.bench import batch, chain, latency, million, page, single
 from tests.bench.load import WrongAnswer
 from tests.bench.machine import machine
-from tests.bench.results import Section, save
+from tests.bench.results import Findings, Section, save
 from tests.bench.servers import CannotBench, servers
 from tests.bench.systems import Installation
 
-SECTIONS: dict[str, ModuleType] = {"single": single}
+SECTIONS: dict[str, ModuleType] = {
+    "single": single,
+    "batch": batch,
+    "million": million,
+    "chain": chain,
+    "latency": latency,
+}
 ROUNDS = 5
 FIRST_PORT = 21_000
 
@@ -57,10 +63,11 @@ def measured(name: str, rounds: int, first_port: int) -> Section:
     module = SECTIONS[name]
     with servers() as found, tempfile.TemporaryDirectory() as folder:
         print(f"{name}: innodb_flush_log_at_trx_commit={found.flush_log_at_commit}", flush=True)
-        rows = module.run(Installation(found, Path(folder), first_port), rounds)
+        findings: Findings = module.run(Installation(found, Path(folder), first_port), rounds)
         facts = machine(found.versions | {"innodb_flush_log_at_trx_commit": str(found.flush_log_at_commit)})
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return Section(name, module.TITLE, module.ABOUT, tuple(rows), "make bench", today, facts)
+    rows = tuple(findings.measures)
+    return Section(name, module.TITLE, module.ABOUT, rows, "make bench", today, facts, findings.profiles)
 
 
 if __name__ == "__main__":

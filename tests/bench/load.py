@@ -6,11 +6,12 @@ generator costs a few percent of what it measures.
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 CONNECTIONS = 64
@@ -141,3 +142,8 @@ class Load:
             outcome.accepted += 1
             self._idle.append(connection)
             seen(answer)
+
+
+def percentile(values: Sequence[float], percent: float) -> float:
+    """The smallest of `values` that so many percent of them do not exceed."""
+    return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]

@@ -18,7 +18,7 @@ BARS = {
     "cpu_literal": "Flask, the literal way",
 }
 # The order of the sections; others follow by name.
-ORDER = ("single", "batch", "broker", "consumer", "chain", "latency", "memory", "log", "growth")
+ORDER = ("single", "batch", "million", "chain", "latency", "growth")
 HEAD = ["| measure | median | lowest to highest | target | met |", "| --- | ---: | ---: | ---: | --- |"]
 SMALL = 100  # from here on decimals say nothing
 

@@ -65,11 +65,19 @@ def measure(
 
 
 @dataclass(frozen=True, slots=True)
+class Findings:
+    """The rows of a section. `profiles`: by heading, what a cost is made of, each layer with its µs."""
+
+    measures: list[Measure]
+    profiles: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
     """What one benchmark found: a file of its own, so that each can be measured anew by itself.
 
-    `about` says how it was measured, in Markdown. `profiles`: by heading, what a cost is made of, each
-    layer with its share in `unit`s. `taken` is the day, `machine` what it was measured on (machine.py).
+    `about` says how it was measured, in Markdown; `profiles` as in Findings; `taken` is the day, `machine`
+    what it was measured on (machine.py).
     """
 
     name: str

@@ -6,13 +6,14 @@ import http.client
 import itertools
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +37,15 @@ class Running:
 
     pid: int
     port: int = 0
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """It gets no CPU meanwhile."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
 
 class Installation:
@@ -81,10 +91,16 @@ class Installation:
             yield Running(process.pid, port)
 
     @contextmanager
-    def consumer(self, **variables: str) -> Iterator[Running]:
-        """One consumer."""
-        with self._running([sys.executable, "-m", "consumer"], variables) as process:
-            yield Running(process.pid)
+    def consumers(
+        self, number: int = 1, module: str = "consumer", **variables: str
+    ) -> Iterator[list[Running]]:
+        """So many consumers, once all of them take from the queue."""
+        with ExitStack() as stack:
+            command = [sys.executable, "-m", module]
+            started = [stack.enter_context(self._running(command, variables)) for _ in range(number)]
+            complaint = f"{number} consumers do not take from the queue"
+            wait_until(lambda: self.servers.consumers("leads") == number, START_SECONDS, complaint)
+            yield [Running(process.pid) for process in started]
 
     @contextmanager
     def _running(self, command: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
@@ -141,17 +157,21 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     wait_until(ready, START_SECONDS, f"nothing answers on port {port}")
 
 
-def wait_until(holds: Callable[[], bool], seconds: float, complaint: str) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float, complaint: str, pause: float = 0.1) -> None:
     """Raises CannotBench with `complaint` if it does not hold within `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             raise CannotBench(f"bench: {complaint} after {seconds:.0f} s")
-        time.sleep(0.1)
+        time.sleep(pause)
 
 
 def wait_until_stored(servers: Servers, leads: int, seconds: float = 60.0) -> None:
-    """Until the database has exactly that many leads. Raises CannotBench if it never does."""
-    wait_until(lambda: servers.stored() >= leads, seconds, f"fewer than {leads} leads are stored")
+    """Until that many leads are stored, by the counts. Raises CannotBench if they never are."""
+    wait_until(lambda: servers.counted() >= leads, seconds, f"fewer than {leads} leads are stored", 0.01)
+
+
+def check_stored(servers: Servers, leads: int) -> None:
+    """Raises CannotBench if the table has not exactly that many leads."""
     if (stored := servers.stored()) != leads:
         raise CannotBench(f"bench: {leads} leads were accepted, but {stored} are stored")
