@@ -7,9 +7,8 @@ holds it until the commit: of two consumers with the same email one waits and se
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -23,8 +22,7 @@ from shared.settings import Settings
 Key = tuple[int, bytes]  # a partner, and the hash of an email
 
 
-@dataclass(frozen=True, slots=True)
-class _First:
+class _First(NamedTuple):
     lead_id: UUID
     received_at: datetime
 
@@ -44,16 +42,18 @@ class Duplicates:
         keyed = [((row["client_id"], self._hash(row["email"])), row) for row in rows if not row["test"]]
         if not keyed:
             return
-        claims: dict[Key, _First] = {}
+        firsts: dict[Key, _First] = {}
         for key, row in keyed:
-            claims.setdefault(key, _First(row["id"], row["received_at"]))
-        firsts = _claim(connection, claims)
+            if key not in firsts:
+                firsts[key] = _First(row["id"], row["received_at"])
+        for other in claim(connection, duplicate_keys, _rows(firsts), holder="lead_id"):
+            firsts[other.client_id, bytes(other.email_hash)] = _First(other.lead_id, other.received_at)
         later: dict[Key, _First] = {}
         for key, row in keyed:
             first = firsts[key]
-            since = row["received_at"] - first.received_at
             if first.lead_id == row["id"]:
                 continue
+            since = row["received_at"] - first.received_at
             if abs(since) < self._window:
                 row["status"], row["duplicate_of"] = "duplicate", first.lead_id
             elif since > timedelta():
@@ -66,12 +66,6 @@ def duplicates_of(settings: Settings) -> Duplicates | None:
     if not settings.duplicate_window_days:
         return None
     return Duplicates(open_email_hashes(settings), timedelta(days=settings.duplicate_window_days))
-
-
-def _claim(connection: Connection, claims: Mapping[Key, _First]) -> dict[Key, _First]:
-    """The first lead of each key: the one that is there, or else the claim."""
-    found = claim(connection, duplicate_keys, _rows(claims))
-    return {(row.client_id, bytes(row.email_hash)): _First(row.lead_id, row.received_at) for row in found}
 
 
 def _rows(firsts: Mapping[Key, _First]) -> list[dict[str, Any]]:

@@ -70,10 +70,11 @@ def _claim(connection: Connection, keyed: Iterable[tuple[Key, bytes, Place]]) ->
             "place_id": place.id,
         }
         claims.setdefault(key, row)
-    found = claim(connection, idempotency_keys, [claims[key] for key in sorted(claims)])
-    return {
-        (row.client_id, bytes(row.key_hash)): _Holder(row.place_id, bytes(row.content_hash)) for row in found
-    }
+    holders = {key: _Holder(row["place_id"], row["content_hash"]) for key, row in claims.items()}
+    rows = [claims[key] for key in sorted(claims)]
+    for other in claim(connection, idempotency_keys, rows, holder="place_id"):
+        holders[other.client_id, bytes(other.key_hash)] = _Holder(other.place_id, bytes(other.content_hash))
+    return holders
 
 
 def _blame(

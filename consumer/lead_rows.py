@@ -93,7 +93,8 @@ def places_of(
     for receipt in receipts:
         for index, lead in enumerate(receipt.batch.leads if receipt.batch else ()):
             place = Place(receipt, index, lead)
-            place.fault = refused.get(place.spot)
+            if refused:
+                place.fault = refused.get(place.spot)
             try:
                 place.row = _lead_row(lead, receipt, stored_at)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -134,12 +135,14 @@ def _refused(connection: Connection, places: Sequence[Place]) -> Iterator[tuple[
 
 
 def _lead_row(lead: Lead, receipt: Receipt, stored_at: datetime.datetime) -> dict[str, Any]:
-    content = lead.content
-    first_name, last_name = _text(content, "firstName"), _text(content, "lastName")
-    email = _text(content, "email")
+    said = lead.content.get
+    first_name, last_name, email = said("firstName"), said("lastName"), said("email")
+    phone, city, zip_code = said("phone"), said("city"), said("zipCode")
+    province, country, reference = said("provinceCode"), said("countryCode"), said("clientReference")
     if email is None:
         raise ValueError("email is missing")
-    born, verticals, additional = (content.get(k) for k in ("dateOfBirth", "verticals", "additionalData"))
+    _refuse_no_text(first_name, last_name, email, phone, city, zip_code, province, country, reference)
+    born, verticals, additional = said("dateOfBirth"), said("verticals"), said("additionalData")
     return {
         "received_at": lead.received_at,
         "id": lead.id,
@@ -147,18 +150,18 @@ def _lead_row(lead: Lead, receipt: Receipt, stored_at: datetime.datetime) -> dic
         "status": "stored",
         "duplicate_of": None,
         "replay_of": lead.replay_of,
-        "test": content.get("test") is True,
+        "test": said("test") is True,
         "first_name": first_name,
         "last_name": last_name,
         "email": email,
-        "phone": _text(content, "phone"),
+        "phone": phone,
         "date_of_birth": None if born is None else datetime.date.fromisoformat(born),
-        "city": _text(content, "city"),
-        "zip_code": _text(content, "zipCode"),
-        "province_code": _text(content, "provinceCode"),
-        "country_code": _text(content, "countryCode"),
+        "city": city,
+        "zip_code": zip_code,
+        "province_code": province,
+        "country_code": country,
         "verticals": None if verticals is None else orjson.dumps(verticals).decode(),
-        "client_reference": _text(content, "clientReference"),
+        "client_reference": reference,
         "additional_data": None if additional is None else orjson.dumps(additional).decode(),
         "request_id": lead.request_id,
         "stored_at": stored_at,
@@ -170,12 +173,7 @@ def _lead_row(lead: Lead, receipt: Receipt, stored_at: datetime.datetime) -> dic
     }
 
 
-def _text(content: dict[str, Any], name: str) -> str | None:
-    """A field that is text or nothing: a driver would make a statement of its own out of anything else."""
-    value = content.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise TypeError(f"{name} is no text")
-    value.encode()  # raises on half a surrogate pair
-    return value
+def _refuse_no_text(*values: Any) -> None:
+    """Raises TypeError unless each is text or None, and ValueError for half a surrogate pair in one: a driver
+    would make a statement of its own out of anything else, or fail with an error of its own."""
+    "".join([value for value in values if value is not None]).encode()

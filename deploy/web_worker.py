@@ -1,10 +1,10 @@
-"""gunicorn's gevent worker, but for three things.
+"""gunicorn's gevent worker, but for four things.
 
 When it stops, it does not wait for quiet connections: gunicorn waits `graceful_timeout` for every open one
 and then kills the worker, so one client that keeps its connection would be enough to cut off what is done at
-a clean stop. What is no HTTP request gets its error in our one shape, not as HTML. And before it closes a
-connection it reads what is left of the body: closed with bytes unread, TCP resets it, and the client that is
-still sending too long a body sees a broken connection in place of 413.
+a clean stop. What is no HTTP request gets its error in our one shape, not as HTML. An answer leaves in one
+piece. And before it closes a connection it reads what is left of the body: closed with bytes unread, TCP
+resets it, and the client that is still sending too long a body sees a broken connection in place of 413.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 import gevent
 import orjson
+from gunicorn.http import wsgi
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -27,12 +28,31 @@ LAST_SECONDS = 1.0  # for the request of a connection that was accepted just bef
 UNREAD_SECONDS, UNREAD_BYTES, READ_BYTES = 2.0, 64 * 1024 * 1024, 64 * 1024
 
 
+class _Response(wsgi.Response):  # type: ignore[misc]
+    """gunicorn's, which sends the headers and then the body: 25 µs more than both at once."""
+
+    headers_sent: bool
+
+    def write(self, arg: bytes) -> None:
+        if self.headers_sent or self._omits_body or len(arg) != self.response_length:
+            super().write(arg)
+            return
+        lines = [*self.default_headers(), *(f"{name}: {value}\r\n" for name, value in self.headers), "\r\n"]
+        self.headers_sent = True
+        self.sent = len(arg)
+        self.sock.sendall("".join(lines).encode("latin-1") + arg)
+
+
 class WebWorker(GeventWorker):  # type: ignore[misc]
     """The worker class of both services."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._quiet: dict[Any, gevent.Timeout] = {}
+
+    def init_process(self) -> None:
+        wsgi.Response = _Response  # where `wsgi.create` looks; there is no other place to say so
+        super().init_process()
 
     @contextlib.contextmanager
     def timeout_ctx(self) -> Iterator[None]:

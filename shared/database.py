@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, Insert, Table, create_engine, event, func
+from sqlalchemy import ColumnElement, Engine, Insert, Table, create_engine, event, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError, StatementError
@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyErro
 from shared.offload import Offload, run_here
 from shared.reading import limit_reads_of_mysql, limit_reads_of_sqlite
 from shared.write_ahead import use_write_ahead_log
-from shared.written_rows import CONVERSIONS, insert_written
+from shared.written_rows import CONVERSIONS, among_written, insert_written
 
 CONNECT_TIMEOUT_SECONDS = 3
 READ_TIMEOUT_SECONDS = 30
@@ -193,6 +193,11 @@ def insert_many(connection: Connection, statement: Insert, rows: Sequence[Mappin
         connection.execute(statement, rows)
     else:
         insert_written(connection, statement, rows)
+
+
+def among(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column.in_(values)`, which may be thousands, but not none."""
+    return column.in_(values) if connection.dialect.name == "sqlite" else among_written(column, values)
 
 
 def blames_the_data(error: SQLAlchemyError) -> bool:

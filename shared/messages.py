@@ -24,7 +24,7 @@ class NewerSchema(Exception):
     """Put it back and stop: the message was written by a newer version than this consumer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # frozen, it would take five times as long to make one
 class Lead:
     """One accepted lead on its way: who sent it, when it was accepted, and what it says.
 

@@ -17,7 +17,7 @@ from uuid import UUID
 from pymysql.converters import conversions
 from sqlalchemy import ColumnElement, Connection, Insert, literal
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import NullType
+from sqlalchemy.types import UserDefinedType
 
 STATEMENT_CHARACTERS = 1_000_000
 
@@ -30,6 +30,12 @@ class Written:
 
     def __init__(self, sql: str) -> None:
         self.sql = sql
+
+
+class _AsItIs(UserDefinedType[Written]):
+    """The type of what is written: not that of the column it is compared with."""
+
+    cache_ok = True
 
 
 # How PyMySQL writes out parameters: its own ways, and ours.
@@ -45,10 +51,10 @@ def insert_written(connection: Connection, statement: Insert, rows: Sequence[Map
         connection.exec_driver_sql(sql, (Written(some),))
 
 
-def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+def among_written(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column.in_(values)` for thousands of them, at least one."""
     written = Written("(" + ",".join([_LITERALS[type(value)](value) for value in values]) + ")")
-    return column.op("IN", is_comparison=True)(literal(written, NullType()))
+    return column.op("IN", is_comparison=True)(literal(written, _AsItIs()))
 
 
 @lru_cache(256)  # compiling takes as long as writing out fifty rows
