@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,35 +17,48 @@ from shared.errors import ApiError
 from shared.messages import Lead
 from shared.publisher import Publisher
 from shared.queues import NotConfirmed
+from shared.times import utc_now
 
 log = logging.getLogger("leadgate.accepting")
 
 DUPLICATE = "Duplicate lead detected"
 
 
-def receive(
-    content: dict[str, Any], received_at: datetime, key: str | None, index: int | None = None
-) -> Lead:
-    """The lead of the current request with that validated content; `index` is its place in a batch.
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What all leads of the current request have in common, found out once: each look costs 1 µs."""
 
-    A key of the lead's own wins over `key`, which the request has sent.
-    """
-    own_key = content.pop("idempotencyKey", None)
-    key_hash = None
-    if own_key is not None:
-        key_hash = hash_of_key(own_key)
-    elif key is not None:
-        key_hash = hash_of_key(key, index)
-    client_id = g.user.id
-    return Lead(
-        id=uuid7() if key_hash is None else lead_id_of(client_id, key_hash),
-        client_id=client_id,
-        received_at=received_at,
-        request_id=g.request_id,
-        content=content,
-        traceparent=request.headers.get("traceparent"),
-        key_hash=key_hash,
-    )
+    client_id: int
+    received_at: datetime
+    request_id: str
+    traceparent: str | None
+    key: str | None
+
+    def receive(self, content: dict[str, Any], index: int | None = None) -> Lead:
+        """The lead with that validated content; `index` is its place in a batch.
+
+        A key of the lead's own wins over the one that the request has sent.
+        """
+        own_key = content.pop("idempotencyKey", None)
+        key_hash = None
+        if own_key is not None:
+            key_hash = hash_of_key(own_key)
+        elif self.key is not None:
+            key_hash = hash_of_key(self.key, index)
+        return Lead(
+            id=uuid7() if key_hash is None else lead_id_of(self.client_id, key_hash),
+            client_id=self.client_id,
+            received_at=self.received_at,
+            request_id=self.request_id,
+            content=content,
+            traceparent=self.traceparent,
+            key_hash=key_hash,
+        )
+
+
+def reception(key: str | None) -> Reception:
+    """Leads of the current request are received now, under `key` if it has sent one."""
+    return Reception(g.user.id, utc_now(), g.request_id, request.environ.get("HTTP_TRACEPARENT"), key)
 
 
 def refused_duplicates(leads: Sequence[Lead]) -> list[bool]:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from ingest_service.accepting import DUPLICATE, make_durable, receive, refused_duplicates
+from ingest_service.accepting import DUPLICATE, Reception, make_durable, reception, refused_duplicates
 from ingest_service.answers import BATCH, BATCH_ANSWERED, BATCH_IN_CSV, BATCH_IN_NDJSON
 from ingest_service.batch_formats import CSV, NDJSON, Entry, NoLead, Unreadable, read_entries
 from ingest_service.idempotency import HEADER, key_of_request
-from ingest_service.schemas import MAX_LEADS, BatchSchema, LeadFlags
+from ingest_service.schemas import FLAGS, MAX_LEADS, BatchSchema, flags_of_request
 from shared.access import signed_in
 from shared.bodies import read_body
 from shared.errors import ApiError, FieldErrors, dotted, success, validation_failed
@@ -24,7 +23,7 @@ from shared.identity import ROLE_API_CLIENT
 from shared.lead_forms import MAX_BLAMED, read_lead
 from shared.messages import Lead, encode_lead
 from shared.openapi import answers, takes
-from shared.times import format_time, utc_now
+from shared.times import format_time
 
 BODY_BYTES = 8 * 1024 * 1024
 # What a CSV says once in its header stands in each lead of the message, and RabbitMQ takes 16 MiB.
@@ -35,8 +34,6 @@ WORK_SECONDS, PAUSE_SECONDS = 0.005, 0.001
 MAX_REFERENCE = 100
 
 blueprint = Blueprint("batches", __name__)
-
-_flags = LeadFlags()
 
 
 class _Good(NamedTuple):
@@ -78,7 +75,7 @@ class _Batch:
     body=BatchSchema(),
     example=BATCH,
     bodies={NDJSON: BATCH_IN_NDJSON, CSV: BATCH_IN_CSV},
-    query=_flags,
+    query=FLAGS,
     headers=(HEADER,),
 )
 @answers(BATCH_ANSWERED)
@@ -89,10 +86,10 @@ def post_batch() -> Response:
     (key, *i*); a key of its own in `idempotencyKey` wins. With `dryRun=true` they are only looked at: 200 in
     place of 201, and null for what only accepted leads have.
     """
-    flags = _flags.load(request.args.to_dict())
-    key, received_at = key_of_request(), utc_now()
+    flags = flags_of_request()
+    received = reception(key_of_request())
     try:
-        batch = _read(read_entries(read_body(BODY_BYTES)), flags, key, received_at)
+        batch = _read(read_entries(read_body(BODY_BYTES)), flags, received)
     except Unreadable as error:
         raise validation_failed({"leads": [str(error)]}) from None
     accepted, all_leads = len(batch.good), len(batch.results)
@@ -109,14 +106,14 @@ def post_batch() -> Response:
     if not flags["dryRun"]:
         data |= {
             "durability": make_durable([good.encoded for good in batch.good]),
-            "receivedAt": format_time(received_at),
+            "receivedAt": format_time(received.received_at),
         }
     code = 207 if accepted < all_leads else 200 if flags["dryRun"] else 201
     are = "valid" if flags["dryRun"] else "accepted"
     return success(code, f"{accepted} of {all_leads} leads {are}", data)
 
 
-def _read(entries: Iterable[Entry], flags: dict[str, bool], key: str | None, received_at: datetime) -> _Batch:
+def _read(entries: Iterable[Entry], flags: dict[str, bool], received: Reception) -> _Batch:
     """Validates a batch. Raises Unreadable for one that cannot be read, or is empty or too long."""
     batch = _Batch()
     pause_at = time.perf_counter() + WORK_SECONDS
@@ -132,7 +129,7 @@ def _read(entries: Iterable[Entry], flags: dict[str, bool], key: str | None, rec
         except ApiError as error:
             result["errors"] = error.errors
         else:
-            lead = receive(content, received_at, key, index)
+            lead = received.receive(content, index)
             batch.add(lead, result)
             result["id"] = None if flags["dryRun"] else lead.id
             if warnings:

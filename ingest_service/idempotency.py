@@ -28,7 +28,7 @@ def key_of_request() -> str | None:
 
     Raises ApiError 400 that names the header if it holds anything else.
     """
-    sent = request.headers.get(HEADER)
+    sent: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if sent is None:
         return None
     sent = sent.strip()

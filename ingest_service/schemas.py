@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from flask import request
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
 from shared.json_fields import UrlFlag
@@ -18,6 +19,17 @@ class LeadFlags(Schema):
 
     strict = UrlFlag(load_default=False)
     dryRun = UrlFlag(load_default=False)
+
+
+FLAGS = LeadFlags()
+
+
+def flags_of_request() -> dict[str, bool]:
+    """`strict` and `dryRun` of the current request. Raises ValidationError."""
+    if not request.query_string:
+        return {"strict": False, "dryRun": False}  # marshmallow would need 35 µs to say so
+    flags: dict[str, bool] = FLAGS.load(request.args.to_dict())
+    return flags
 
 
 class BatchSchema(Schema):

@@ -93,13 +93,14 @@ class Access:
 
     def _caller(self) -> User:
         require_users(self.identity)
-        api_key = request.headers.get("X-AUTH-Token")
+        environ = request.environ  # werkzeug's headers take 2 µs for each name
+        api_key = environ.get("HTTP_X_AUTH_TOKEN")
         if api_key is not None:
             user = self.identity.user_of_key(api_key)
             if user is None:
                 raise _unauthorized("Invalid API key")
             return user
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        scheme, _, token = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
         if scheme.lower() != "bearer":
             raise _unauthorized("JWT Token not found")
         claims = self._claims(token.strip())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flask import g, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
 from shared.errors import ApiError
 from shared.strict_json import JsonRefused, loads
@@ -17,7 +17,8 @@ def json_object() -> dict[str, Any]:
     Raises ApiError 415 for another content type, 400 for what is no JSON object; RequestEntityTooLarge for a
     body over the app's MAX_CONTENT_LENGTH.
     """
-    if not request.is_json:
+    # werkzeug takes the type apart for 8 µs.
+    if request.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
         raise ApiError(415, "The body must be JSON: Content-Type: application/json")
     try:
         value = loads(read_body())
@@ -42,14 +43,34 @@ def read_body(max_bytes: int | None = None) -> bytes:
     if max_bytes is not None:
         request.max_content_length = max_bytes
     try:
-        body = request.get_data(cache=False)
+        length = request.content_length
+        body = _body_to_its_end() if length is None else _body_of(length)
     except HTTPException:
         raise
     except Exception as error:  # each server has its own for a client that breaks off or sends bad chunks
         raise ApiError(400, f"The body cannot be read: {error}") from None
     g.body = body  # for the log of exchanges
-    # Without Content-Length werkzeug cuts a body off at the limit and says nothing: see whether more comes.
-    may_be_cut_off = len(body) == request.max_content_length and request.content_length is None
-    if may_be_cut_off and request.environ["wsgi.input"].read(1):
+    return body
+
+
+def _body_of(length: int) -> bytes:
+    """The body of a request that says its length.
+
+    In place of `request.get_data`, which puts two streams around the server's: 35 µs.
+    """
+    longest = request.max_content_length
+    if longest is not None and length > longest:
+        raise RequestEntityTooLarge
+    body: bytes = request.environ["wsgi.input"].read(length)
+    if len(body) < length:
+        raise ClientDisconnected
+    return body
+
+
+def _body_to_its_end() -> bytes:
+    """The body of a request that does not say its length."""
+    body = request.get_data(cache=False)
+    # werkzeug cuts it off at the limit and says nothing: see whether more comes.
+    if len(body) == request.max_content_length and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
     return body

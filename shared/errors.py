@@ -5,13 +5,16 @@ from __future__ import annotations
 import http
 import logging
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Flask, Response, request
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 log = logging.getLogger("leadgate.errors")
 
@@ -75,10 +78,26 @@ def too_many_requests(seconds: int) -> ApiError:
     return ApiError(429, "Rate limit exceeded", headers=headers, extra={"retry_after": seconds})
 
 
+class _WholeAnswer(Response):
+    """An answer to a POST that goes to the server as it stands.
+
+    Of every answer werkzeug makes a copy of the headers, and looks through it for an address to complete, a
+    length to count, a body that must not be: 25 µs for what is so already.
+    """
+
+    def get_wsgi_response(
+        self, environ: WSGIEnvironment
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        if environ["REQUEST_METHOD"] != "POST" or self.status_code == 204 or self._on_close:
+            return super().get_wsgi_response(environ)
+        return self.iter_encoded(), self.status, self.headers.to_wsgi_list()
+
+
 def answer(code: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     """A JSON answer with `body` as it stands."""
-    response = Response(orjson.dumps(body), status=code, mimetype="application/json")
-    response.headers.extend(headers or {})
+    response = _WholeAnswer(orjson.dumps(body), status=code, content_type="application/json")
+    for name, value in (headers or {}).items():
+        response.headers.add(name, value)
     return response
 
 

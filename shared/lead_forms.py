@@ -14,6 +14,7 @@ from marshmallow import INCLUDE, Schema, ValidationError, fields, validate
 from shared.countries import COUNTRY_CODES
 from shared.errors import ApiError, validation_failed
 from shared.json_fields import EMAIL_LENGTH, EMAIL_MESSAGE, EmailUpToLength, JsonBoolean
+from shared.quick_schema import QuickSchema
 from shared.times import Clock, utc_now
 
 ADDITIONAL_BYTES = 16 * 1024
@@ -75,7 +76,9 @@ class TextList(fields.List[Any]):
     ) -> list[Any]:
         if isinstance(value, list):
             faults = (place for place, item in enumerate(value) if not isinstance(item, str))
-            last = next(itertools.islice(faults, MAX_BLAMED - 1, None), None)
+            if (first := next(faults, None)) is None:
+                return value  # nothing to read in a text: field by field that is 7 µs for each
+            last = next(itertools.islice(itertools.chain([first], faults), MAX_BLAMED - 1, None), None)
             value = value if last is None else value[: last + 1]
         return super()._deserialize(value, attr, data, **kwargs)
 
@@ -89,7 +92,7 @@ def _optional_text(length: int) -> fields.String:
     return fields.String(allow_none=True, validate=validate.Length(max=length))
 
 
-class LeadSchema(Schema):
+class LeadSchema(QuickSchema):
     """A lead of `POST /api/leads`."""
 
     class Meta:
@@ -121,7 +124,7 @@ def _short_text(length: int) -> fields.String:
     return fields.String(allow_none=True, validate=validate.Length(max=length, error=error))
 
 
-class TrackingSchema(Schema):
+class TrackingSchema(QuickSchema):
     """A lead of `POST /api/tracking/`: the first seed's fields, loaded under the names of `/api/leads`."""
 
     class Meta:
@@ -166,7 +169,7 @@ def read_lead(
     An unknown field is kept in the form's catch-all field and named in a warning; if `strict`, it is refused.
     Raises ValidationError or ApiError 400 that blame the fields at fault.
     """
-    unknown = sorted(body.keys() - form.names)
+    unknown = [] if body.keys() <= form.names else sorted(body.keys() - form.names)
     if strict and unknown:
         raise _blamed(unknown, "Unknown field.")
     if unknown:
@@ -175,8 +178,9 @@ def read_lead(
     # Years have four digits, so the texts sort as the dates do.
     if (content.get("dateOfBirth") or "") > now().date().isoformat():
         raise validation_failed({form.date_of_birth: ["This value lies in the future"]})
-    present = {name: value for name, value in content.items() if value is not None}
-    return present, [f"Unknown field `{name}` is kept under {form.catch_all}" for name in unknown]
+    if None in content.values():
+        content = {name: value for name, value in content.items() if value is not None}
+    return content, [f"Unknown field `{name}` is kept under {form.catch_all}" for name in unknown]
 
 
 def _keep_unknown(body: dict[str, Any], form: Form, unknown: Sequence[str]) -> dict[str, Any]:
@@ -204,9 +208,12 @@ def _blamed(names: Sequence[str], message: str) -> ApiError:
 
 def _excess(value: dict[str, Any]) -> str | None:
     """What is too much about an object that is kept as it stands."""
-    if _depth(value) > ADDITIONAL_DEPTH:
+    encoded = orjson.dumps(value)
+    # So few brackets cannot be deeper, wherever they are.
+    brackets = encoded.count(b"{") + encoded.count(b"[")
+    if brackets > ADDITIONAL_DEPTH and _depth(value) > ADDITIONAL_DEPTH:
         return f"nested more than {ADDITIONAL_DEPTH} levels deep"
-    if len(orjson.dumps(value)) > ADDITIONAL_BYTES:
+    if len(encoded) > ADDITIONAL_BYTES:
         return f"longer than {ADDITIONAL_BYTES} bytes"
     return None
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -30,7 +31,7 @@ local left = limit - taken
 if left <= 0 then
     return {0, 0, redis.call('PTTL', KEYS[1])}
 end
-local lease = math.min(10000, math.floor(left / 100), math.floor((limit / 100 - ahead) / 2))
+local lease = math.min(1000, math.floor(left / 100), math.floor((limit / 100 - ahead) / 2))
 lease = math.max(0, lease)
 redis.call('HSET', KEYS[1], 'taken', taken + 1 + lease, 'ahead', ahead + lease)
 if taken == 0 then
@@ -42,12 +43,13 @@ return {1 + lease, left - 1 - lease, redis.call('PTTL', KEYS[1])}
 
 @dataclass(slots=True)
 class _Lease:
-    """What this process may still let in until `ends`, on the clock `elapsed`; `used` is not reported yet."""
+    """What this process may still let in until `ends`, on the clock `elapsed`: one element of `free` each,
+    because taking one out needs no lock. `given` is how many it was given and has not reported as used."""
 
-    left: int
+    free: deque[None]
     left_to_others: int
     ends: float
-    used: int = 0
+    given: int
 
 
 class LeasedWindow(FixedWindowRateLimiter):
@@ -64,16 +66,16 @@ class LeasedWindow(FixedWindowRateLimiter):
 
     def hit(self, item: RateLimitItem, *identifiers: str, cost: int = 1) -> bool:
         """Whether one more request may be let in, which then is counted. Raises StorageError."""
-        key, used = (item.amount, *identifiers), 0
-        asked = self._elapsed()
-        with self._lock:
-            lease = self._leases.get(key)
-            if lease is not None and asked < lease.ends:
-                if lease.left:
-                    lease.left -= 1
-                    lease.used += 1
-                    return True
-                used, lease.used = lease.used, 0
+        key, asked = (item.amount, *identifiers), self._elapsed()
+        lease = self._leases.get(key)
+        if lease is not None and asked < lease.ends:
+            try:
+                lease.free.pop()
+            except IndexError:
+                pass
+            else:
+                return True
+        used = self._used_since_reported(lease, asked)
         try:
             granted, left_to_others, milliseconds = self._take(
                 keys=[self._storage.prefixed_key(f"leased/{item.key_for(*identifiers)}")],
@@ -81,17 +83,19 @@ class LeasedWindow(FixedWindowRateLimiter):
             )
         except self._storage.base_exceptions as error:
             raise StorageError(error) from error
+        more = max(granted - 1, 0)
         # Counted from before the question, so that no lease outlives its window.
-        lease = _Lease(max(granted - 1, 0), left_to_others, ends=asked + milliseconds / 1000)
+        ends = asked + milliseconds / 1000
         with self._lock:
             self._forget_the_ended(asked)
             known = self._leases.get(key)
-            if known is not None and known.ends > lease.ends - item.get_expiry() / 2:
-                # Somebody else has asked meanwhile, in the same window: both leases hold.
-                lease.left += known.left
-                lease.left_to_others = min(left_to_others, known.left_to_others)
-                lease.used = known.used
-            self._leases[key] = lease
+            if known is not None and known.ends > ends - item.get_expiry() / 2:
+                # Another lease of the same window, in which others may have asked meanwhile.
+                known.free.extend([None] * more)
+                known.given += more
+                known.left_to_others = min(left_to_others, known.left_to_others)
+            else:
+                self._leases[key] = _Lease(deque([None] * more), left_to_others, ends, more)
         return bool(granted)
 
     def get_window_stats(self, item: RateLimitItem, *identifiers: str) -> WindowStats:
@@ -99,7 +103,15 @@ class LeasedWindow(FixedWindowRateLimiter):
         lease = self._leases.get((item.amount, *identifiers))
         if lease is None:
             return WindowStats(time.time() + item.get_expiry(), item.amount)
-        return WindowStats(time.time() + lease.ends - self._elapsed(), lease.left + lease.left_to_others)
+        return WindowStats(time.time() + lease.ends - self._elapsed(), len(lease.free) + lease.left_to_others)
+
+    def _used_since_reported(self, lease: _Lease | None, now: float) -> int:
+        if lease is None or now >= lease.ends:
+            return 0
+        with self._lock:
+            left = len(lease.free)
+            used, lease.given = lease.given - left, left
+        return used
 
     def _forget_the_ended(self, now: float) -> None:
         if now >= self._look_through_at:

@@ -21,7 +21,9 @@ REDACTED = "[REDACTED]"
 _CREDENTIALS = ("password", "passwd", "secret", "token", "apikey", "authorization", "cookie", "cookies")
 # What no such name can do without.
 _WORDS = (b"passw", b"secret", b"token", b"apikey", b"api_key", b"api-key", b"authorization", b"cookie")
-_DISGUISES = (b"\\", b"%", b"\0")  # JSON's escapes, a URL's, and every second byte of UTF-16
+# ASCII in JSON's escapes and in a URL's; each begins with what is quickly found.
+_ESCAPES_OF_JSON = re.compile(rb"\\u00[2-7]")
+_ESCAPES_OF_URLS = re.compile(rb"%[2-7]")
 _NO_LETTER = re.compile(r"[\W_]+")
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _JWT = re.compile(r"eyJ[\w-]{8,256}\.[\w-]+\.[\w-]*")
@@ -72,12 +74,16 @@ def redacted_text(text: str, length: int) -> str:
 
 def _names_credential(body: bytes) -> bool:
     """Whether the body has a word in it that is part of every credential's name."""
-    if any(disguise in body for disguise in _DISGUISES):
+    in_utf_16 = b"\0" in body
+    if in_utf_16 or _ESCAPES_OF_JSON.search(body) or _ESCAPES_OF_URLS.search(body):
         text = body.decode("utf-8", "replace").replace("\0", "")
         text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), unquote(text))
         body = text.encode("utf-8", "replace")
     body = body.lower()
-    return any(word in body for word in _WORDS)
+    for word in _WORDS:  # noqa: SIM110 - any() with a generator takes five times as long, twice a request
+        if word in body:
+            return True
+    return False
 
 
 def _json_values(body: bytes, *, in_lines: bool) -> list[Any]:
@@ -109,8 +115,8 @@ def _without_jwts(text: str) -> str:
 
 def _cut(text: str, size: int, *, goes_on: bool = False) -> str:
     """The text without JWTs in LIMIT_BYTES of UTF-8; where there is more of it, it ends in saying so."""
-    encoded = text.encode()
-    if goes_on or len(encoded) > LIMIT_BYTES:
+    if goes_on or (len(text) * 4 > LIMIT_BYTES and len(text.encode()) > LIMIT_BYTES):
+        encoded = text.encode()
         end = f"… [CUT, {size} bytes in all]"
         text = encoded[: LIMIT_BYTES - len(end.encode())].decode("utf-8", "ignore") + end
     return _without_jwts(text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 
 from flask import Flask, Response, g, request
 
@@ -17,10 +17,10 @@ def init_request_ids(app: Flask) -> None:
 
 
 def _choose() -> None:
-    sent = request.headers.get("X-Request-ID", "")
-    g.request_id = sent if _SANE.fullmatch(sent) else uuid.uuid4().hex
+    sent = request.environ.get("HTTP_X_REQUEST_ID")
+    g.request_id = sent if sent and _SANE.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _answer(response: Response) -> Response:
-    response.headers["X-Request-ID"] = g.request_id
+    response.headers.add("X-Request-ID", g.request_id)
     return response

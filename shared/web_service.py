@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from flask import Flask
+from flask import Flask, Request
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
+from werkzeug.routing import MapAdapter
 
 from shared.access import Access
 from shared.api_log import ApiLog
@@ -36,6 +38,30 @@ EXPOSED_HEADERS = [
 ]
 
 
+class _Service(Flask):
+    """Flask, but for two detours on the way to the view."""
+
+    def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
+        """Nothing here is `async`, for which Flask looks six times a request, 1 µs each."""
+        return func
+
+    def create_url_adapter(self, request: Request | None) -> MapAdapter | None:
+        """As Flask's for an app whose routes are the same on every host. That one takes the environment apart
+        once more for it, 13 µs a request."""
+        if request is None:  # no address is built but in a request
+            return None
+        return MapAdapter(
+            self.url_map,
+            request.host,  # raises SecurityError on one that cannot be
+            script_name=request.root_path,
+            subdomain="",
+            url_scheme=request.scheme,
+            path_info=request.path,
+            default_method=request.method,
+            query_args=request.query_string.decode("latin1"),
+        )
+
+
 def web_service(
     name: str,
     settings: Settings,
@@ -50,7 +76,7 @@ def web_service(
 
     `fault` says for `/readyz` what keeps the service from its work, or None.
     """
-    app = Flask(name, static_folder=None)
+    app = _Service(name, static_folder=None)
     app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, SETTINGS=settings)
     app.url_map.strict_slashes = False
     if settings.trusted_proxies:
