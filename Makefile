@@ -6,7 +6,7 @@ ID ?=
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike load-test-max logs api-logs api-logs-errors api-logs-full api-request-data fuzz stories bench postman-setup keys reconcile check clear-cache
+.PHONY: help run demo test test-unit test-mysql load-test test-load load-test-sustained load-test-spike load-test-max logs api-logs api-logs-errors api-logs-full api-request-data fuzz stories bench bench-growth postman-setup keys reconcile check clear-cache
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -48,6 +48,9 @@ stories: ## tell long stories to systems of its own and compare with a model; ST
 
 bench: ## measure it beside other ways to build it and write docs/benchmarks.md; ARGS="--only single", ARGS=--help
 	@$(PYTHON) deploy/local.py bench -- $(ARGS)
+
+bench-growth: ## measure inserts and reads with 10,000 to 10,000,000 leads on MariaDB; ROWS=n for fewer
+	@$(PYTHON) deploy/local.py bench-growth -- $(ARGS)
 
 postman-setup: ## write the Postman collection and its environments, ready for import
 	@$(PYTHON) deploy/local.py postman-setup

@@ -115,6 +115,12 @@ def bench(arguments: "list[str]") -> int:
     return become_module(BENCH_LOCK, "tests.bench", arguments, BENCH_FOLDER)
 
 
+def bench_growth(arguments: "list[str]") -> int:
+    from deploy.virtual_environment import DEV_LOCK
+
+    return become_module(DEV_LOCK, "tests.bench.growth", arguments)
+
+
 def clear_cache(arguments: "list[str]") -> int:
     from deploy.caches import clear
 
@@ -179,6 +185,10 @@ TARGETS = {
         bench,
         "measure it beside other ways to build it and write docs/benchmarks.md; --help after `--`",
     ),
+    "bench-growth": (
+        bench_growth,
+        "measure inserts and reads with 10,000 to 10,000,000 leads; ROWS=n for fewer",
+    ),
     "postman-setup": (postman_setup, "write the Postman collection and its environments, ready for import"),
     "logs": (logs, "show the last lines of what the running system says, and those that come"),
     "api-logs": (api_logs, "show the last 10 API exchanges"),
@@ -197,6 +207,7 @@ TAKE_ARGUMENTS = (
     "fuzz",
     "stories",
     "bench",
+    "bench-growth",
     "api-logs-full",
     "api-request-data",
 )

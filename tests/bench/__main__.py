@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +19,8 @@ from tests.bench import batch, chain, latency, million, page, single
 from tests.bench.load import WrongAnswer
 from tests.bench.machine import machine
 from tests.bench.results import Findings, Section, save
-from tests.bench.servers import CannotBench, servers
-from tests.bench.systems import Installation
+from tests.bench.servers import CannotBench, LeadsLost, servers
+from tests.bench.systems import ROOT, Installation
 
 SECTIONS: dict[str, ModuleType] = {
     "single": single,
@@ -52,8 +54,8 @@ def main(arguments: list[str]) -> int:
     except CannotBench as error:
         print(error, file=sys.stderr)
         return 2
-    except WrongAnswer as error:
-        print(f"bench: a request was not answered with 201: {error}", file=sys.stderr)
+    except (WrongAnswer, LeadsLost) as error:
+        print(f"bench: {error}", file=sys.stderr)
         return 1
     return 0
 
@@ -65,9 +67,17 @@ def measured(name: str, rounds: int, first_port: int) -> Section:
         print(f"{name}: innodb_flush_log_at_trx_commit={found.flush_log_at_commit}", flush=True)
         findings: Findings = module.run(Installation(found, Path(folder), first_port), rounds)
         facts = machine(found.versions | {"innodb_flush_log_at_trx_commit": str(found.flush_log_at_commit)})
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
     rows = tuple(findings.measures)
-    return Section(name, module.TITLE, module.ABOUT, rows, "make bench", today, facts, findings.profiles)
+    return Section(name, module.TITLE, module.ABOUT, rows, "make bench", taken(), facts, findings.profiles)
+
+
+def taken() -> str:
+    """The day, and the commit that was measured where git knows it: sections may be of different ones."""
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    if shutil.which("git") is None:
+        return today
+    head = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    return f"{today}, {head.stdout.strip()}" if head.returncode == 0 else today
 
 
 if __name__ == "__main__":

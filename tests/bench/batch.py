@@ -22,7 +22,7 @@ after each turn a consumer stores what was accepted, all of it."""
 
 
 def run(installation: Installation, rounds: int) -> Findings:
-    """Raises CannotBench if a lead is lost."""
+    """Raises LeadsLost if a lead is."""
     cpu: dict[str, list[float]] = defaultdict(list)
     broker: dict[str, list[float]] = defaultdict(list)
     rate: dict[str, list[float]] = defaultdict(list)

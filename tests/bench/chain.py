@@ -32,7 +32,7 @@ counted."""
 
 
 def run(installation: Installation, rounds: int) -> Findings:
-    """Raises CannotBench if a lead is lost."""
+    """Raises LeadsLost if a lead is."""
     cpu: dict[str, list[dict[str, float]]] = defaultdict(list)
     leads, servers, sent = Leads(), installation.servers, 0
     with installation.gunicorn() as web, installation.consumers() as (consumer,):

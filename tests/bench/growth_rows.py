@@ -13,7 +13,7 @@ from sqlalchemy.schema import CreateIndex, DropIndex
 
 from shared.lead_counting import EVER
 from shared.migrations import upgrade
-from shared.models import MINUTES_KEPT, leads
+from shared.models import MINUTES_KEPT, duplicate_keys, leads
 
 DAYS = 395  # thirteen months
 STEP_ROWS = 250_000
@@ -53,6 +53,8 @@ class Fill:
             yield f"index {index.name}", partial(self._add_index, index)
         for client_id in range(1, len(SHARES) + 1):
             yield f"duplicate keys of client {client_id}", partial(self._add_duplicate_keys, client_id)
+        for index in duplicate_keys.indexes:
+            yield f"index {index.name}", partial(self._add_index, index)
         yield "counts", self._sum_up_counts
 
     @property
@@ -70,7 +72,7 @@ class Fill:
             month = after
         partitions.append("PARTITION beyond VALUES LESS THAN (MAXVALUE)")
         self._run(f"ALTER TABLE leads PARTITION BY RANGE COLUMNS (received_at) ({', '.join(partitions)})")
-        for index in leads.indexes:
+        for index in (*leads.indexes, *duplicate_keys.indexes):
             self._run(str(DropIndex(index).compile(self.engine)))
 
     def _add_index(self, index: Index) -> None:

@@ -26,7 +26,7 @@ would find it. Meanwhile leads are asked for by id at the admin service from the
 
 
 def run(installation: Installation, rounds: int) -> Findings:
-    """Raises CannotBench if a lead is lost."""
+    """Raises LeadsLost if a lead is."""
     saturated: list[float] = []
     p50: list[float] = []
     p99: list[float] = []

@@ -127,7 +127,7 @@ class Load:
     def _read(self, wait: float, outcome: Outcome, seen: Callable[[bytes], None]) -> None:
         ready = self._selector.select(wait)
         if not ready and wait == ANSWER_SECONDS:
-            raise WrongAnswer(f"none for {wait:.0f} s")
+            raise WrongAnswer(f"no answer for {wait:.0f} s")
         for key, _ in ready:
             connection: _Connection = key.data
             chunk = connection.socket.recv(262_144)
@@ -137,7 +137,7 @@ class Load:
             if answer is None:
                 continue
             if answer[9:12] != ACCEPTED:
-                raise WrongAnswer(answer[:600].decode(errors="replace"))
+                raise WrongAnswer(f"not 201: {answer[:600].decode(errors='replace')}")
             outcome.latencies.append(time.perf_counter() - connection.begun)
             outcome.accepted += 1
             self._idle.append(connection)

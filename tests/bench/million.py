@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 import time
 from collections import defaultdict
 from contextlib import ExitStack
@@ -11,13 +13,14 @@ from tests.bench.leads import Leads
 from tests.bench.load import Load
 from tests.bench.processes import CpuClock, resident_mib
 from tests.bench.results import Findings, Measure, measure
+from tests.bench.sampling import shares
 from tests.bench.single import ratios
 from tests.bench.systems import Installation, check_stored, token, wait_until_stored
 
 FIRST = 100_000
 ALL = 1_000_000
 STORED_SECONDS = 600.0
-DRAINED = 30_000
+DRAINED = 20_000
 FLAT_MIB = 5
 
 TITLE = "A million leads"
@@ -30,7 +33,7 @@ committed."""
 
 
 def run(installation: Installation, rounds: int) -> Findings:
-    """Raises CannotBench if a lead is lost."""
+    """Raises LeadsLost if a lead is."""
     leads, servers = Leads(), installation.servers
     with installation.gunicorn() as web:
         jwt = token(web)
@@ -64,7 +67,13 @@ def run(installation: Installation, rounds: int) -> Findings:
                         for name, seconds in clock.used().items():
                             cpu[name].append(seconds / DRAINED * 1e6)
         check_stored(servers, stored + DRAINED)
-    return Findings([*drains(rate, cpu), *memory(held)])
+        post(DRAINED)
+        sampled = installation.folder / "profile.json"
+        with installation.consumers(module="tests.bench.profiled_consumer", BENCH_PROFILE=str(sampled)):
+            wait_until_stored(servers, stored + 2 * DRAINED)
+    heading = "What one stored lead costs the consumer, by samples of its CPU"
+    profile = shares(json.loads(sampled.read_text()), statistics.median(cpu["consumer"]))
+    return Findings([*drains(rate, cpu), *memory(held)], {heading: profile})
 
 
 def drains(rate: dict[int, list[float]], cpu: dict[str, list[float]]) -> list[Measure]:

@@ -126,6 +126,9 @@ def printed(section: Section) -> Iterator[str]:
             sign = "≤" if found.wants == AT_MOST else "≥"
             target = f"  {sign} {number(found.target or 0)}  {'met' if found.met else 'MISSED'}"
         yield f"  {found.about:80} {shown(found.value, found.unit):>16}  ({spread(found)}){target}"
+    for heading, layers in section.profiles.items():
+        yield f"\n  {heading}"
+        yield from (f"    {layer:40} {number(cost):>8} µs" for layer, cost in layers.items())
 
 
 WIDTH, LEFT, RIGHT, LINE = 720, 190, 110, 44

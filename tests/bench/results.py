@@ -76,8 +76,8 @@ class Findings:
 class Section:
     """What one benchmark found: a file of its own, so that each can be measured anew by itself.
 
-    `about` says how it was measured, in Markdown; `profiles` as in Findings; `taken` is the day, `machine`
-    what it was measured on (machine.py).
+    `about` says how it was measured, in Markdown; `profiles` as in Findings; `taken` is the day and
+    the commit, `machine` what it was measured on (machine.py).
     """
 
     name: str

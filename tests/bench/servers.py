@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,10 @@ REDIS_URL = "redis://127.0.0.1:6379/14"
 
 class CannotBench(Exception):
     """Says in a line what is missing."""
+
+
+class LeadsLost(Exception):
+    """What was accepted is not what is stored; says how."""
 
 
 @dataclass(frozen=True)
@@ -85,31 +89,29 @@ def servers() -> Iterator[Servers]:
     database = make_url(os.environ.get("DATABASE_URL") or DATABASE_URL)
     amqp = os.environ.get("AMQP_URL") or AMQP_URL
     redis_url = os.environ.get("REDIS_URL") or REDIS_URL
-    name = f"leadgate_bench_{uuid.uuid4().hex[:8]}"
-    versions: dict[str, str] = {}
-    try:
-        versions["MariaDB"], flush = _make_database(database, name)
-        versions["RabbitMQ"] = _rabbitmq_version(amqp)
-        with closing(redis.Redis.from_url(redis_url, socket_connect_timeout=2)) as client:
-            versions["Redis"] = str(dict(client.info("server"))["redis_version"])  # type: ignore[arg-type]
-    except (pymysql.Error, redis.RedisError, pika.exceptions.AMQPError, OSError) as error:
-        raise CannotBench(
-            "bench: MariaDB, RabbitMQ and Redis must answer at DATABASE_URL, AMQP_URL and REDIS_URL "
-            f"or on their default ports: {error or type(error).__name__}"
-        ) from None
+    with _answering("MariaDB", "DATABASE_URL"):
+        mariadb, flush = _mariadb_facts(database)
+    with _answering("RabbitMQ", "AMQP_URL"):
+        rabbitmq = _rabbitmq_version(amqp)
+    with _answering("Redis", "REDIS_URL"), closing(redis.Redis.from_url(redis_url)) as client:
+        of_redis = str(dict(client.info("server"))["redis_version"])  # type: ignore[arg-type]
     if shutil.which("rabbitmqctl") is None:
         raise CannotBench("bench: its own virtual host is made by rabbitmqctl, which is not here")
-    host = name.replace("_", "-")
-    user = pika.URLParameters(amqp).credentials.username
-    _rabbitmqctl("add_vhost", host)
+    name = f"leadgate_bench_{uuid.uuid4().hex[:8]}"
+    host, user = name.replace("_", "-"), pika.URLParameters(amqp).credentials.username
     engine = create_engine(database.set(database=name), isolation_level="AUTOCOMMIT")
-    try:
+    with ExitStack() as made:
+        _execute(database, f"CREATE DATABASE {name}")
+        made.callback(_execute, database, f"DROP DATABASE {name}")
+        made.callback(engine.dispose)
+        _rabbitmqctl("add_vhost", host)
+        made.callback(_rabbitmqctl, "delete_vhost", host)
         _rabbitmqctl("set_permissions", "-p", host, user, ".*", ".*", ".*")
         yield Servers(
             engine,
             urlsplit(amqp)._replace(path=f"/{host}").geturl(),
             redis_url,
-            versions,
+            {"MariaDB": mariadb, "RabbitMQ": rabbitmq, "Redis": of_redis},
             flush,
             {
                 "database": listening(database.port or 3306),
@@ -117,11 +119,16 @@ def servers() -> Iterator[Servers]:
                 "redis": listening(urlsplit(redis_url).port or 6379),
             },
         )
-    finally:
-        engine.dispose()
-        _rabbitmqctl("delete_vhost", host)
-        with closing(_connect(database)) as connection, connection.cursor() as cursor:
-            cursor.execute(f"DROP DATABASE {name}")
+
+
+@contextmanager
+def _answering(name: str, variable: str) -> Iterator[None]:
+    """Raises CannotBench in place of what a driver raises when its server cannot be reached."""
+    try:
+        yield
+    except (pymysql.Error, redis.RedisError, pika.exceptions.AMQPError, OSError) as error:
+        why = str(error) or type(error).__name__
+        raise CannotBench(f"bench: {name} does not answer ({variable}, or the default port): {why}") from None
 
 
 def _connect(url: URL) -> pymysql.Connection[Any]:
@@ -135,10 +142,14 @@ def _connect(url: URL) -> pymysql.Connection[Any]:
     )
 
 
-def _make_database(url: URL, name: str) -> tuple[str, int]:
-    """Makes it; the server's version, and after how many commits it writes its log through (1: each)."""
+def _execute(url: URL, statement: str) -> None:
     with closing(_connect(url)) as connection, connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
+        cursor.execute(statement)
+
+
+def _mariadb_facts(url: URL) -> tuple[str, int]:
+    """Its version, and after how many commits it writes its log through (1: each)."""
+    with closing(_connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT @@version, @@innodb_flush_log_at_trx_commit")
         row = cursor.fetchone() or ("", 0)
         return str(row[0]), int(row[1])

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from shared.settings import DEMO_PASSWORD
 from tests.bench.processes import children
-from tests.bench.servers import CannotBench, Servers
+from tests.bench.servers import CannotBench, LeadsLost, Servers
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BIN = Path(sys.executable).parent
@@ -53,6 +53,7 @@ class Installation:
 
     def __init__(self, servers: Servers, folder: Path, first_port: int) -> None:
         self.servers = servers
+        self.folder = folder
         self._ports = (port for port in itertools.count(first_port) if is_free(port))
         self._environment = os.environ | {
             "APP_ENV": "development",
@@ -157,21 +158,25 @@ def wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:
     wait_until(ready, START_SECONDS, f"nothing answers on port {port}")
 
 
-def wait_until(holds: Callable[[], bool], seconds: float, complaint: str, pause: float = 0.1) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float, complaint: str) -> None:
     """Raises CannotBench with `complaint` if it does not hold within `seconds`."""
     deadline = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > deadline:
             raise CannotBench(f"bench: {complaint} after {seconds:.0f} s")
-        time.sleep(pause)
+        time.sleep(0.1)
 
 
 def wait_until_stored(servers: Servers, leads: int, seconds: float = 60.0) -> None:
-    """Until that many leads are stored, by the counts. Raises CannotBench if they never are."""
-    wait_until(lambda: servers.counted() >= leads, seconds, f"fewer than {leads} leads are stored", 0.01)
+    """Until that many leads are stored, by the counts. Raises LeadsLost if they never are."""
+    deadline = time.monotonic() + seconds
+    while (stored := servers.counted()) < leads:
+        if time.monotonic() > deadline:
+            raise LeadsLost(f"{leads} leads were accepted, but {stored} are stored after {seconds:.0f} s")
+        time.sleep(0.01)
 
 
 def check_stored(servers: Servers, leads: int) -> None:
-    """Raises CannotBench if the table has not exactly that many leads."""
+    """Raises LeadsLost if the table has not exactly that many leads."""
     if (stored := servers.stored()) != leads:
-        raise CannotBench(f"bench: {leads} leads were accepted, but {stored} are stored")
+        raise LeadsLost(f"{leads} leads were accepted, but {stored} are stored")
