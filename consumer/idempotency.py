@@ -9,8 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -24,10 +23,16 @@ from shared.models import idempotency_keys, leads
 Key = tuple[int, bytes]  # a partner, and the hash of an idempotency key
 
 
-@dataclass(frozen=True, slots=True)
-class _Holder:
+class _Holder(NamedTuple):
     place_id: UUID
     content_hash: bytes
+
+
+class _Claim(NamedTuple):
+    key: Key
+    place_id: UUID
+    content_hash: bytes
+    place: Place
 
 
 def settle_keys(connection: Connection, places: Iterable[Place]) -> None:
@@ -36,43 +41,44 @@ def settle_keys(connection: Connection, places: Iterable[Place]) -> None:
 
     A replay out of quarantine claims nothing: the key is settled already.
     """
-    keyed = [
-        ((place.lead.client_id, place.lead.key_hash), _content_hash(place.lead.content), place)
+    claims = [
+        _Claim((lead.client_id, lead.key_hash), place.id, _content_hash(lead.content), place)
         for place in places
-        if place.lead.key_hash is not None and place.lead.replay_of is None
+        if (lead := place.lead).key_hash is not None and lead.replay_of is None
     ]
-    if not keyed:
+    if not claims:
         return
-    holders = _claim(connection, keyed)
+    holders = _holders(connection, claims)
     conflicts = []
-    for key, content_hash, place in keyed:
+    for key, place_id, content_hash, place in claims:
         holder = holders[key]
-        if holder.place_id == place.id:
+        if holder.place_id == place_id:
             continue
         if holder.content_hash == content_hash:
             place.is_repeat, place.fault = True, None
         else:
             conflicts.append((place, holder.place_id))
     if conflicts:
-        _blame(connection, conflicts, {place.id: place.row for _, _, place in keyed})
+        _blame(connection, conflicts, {claimed.place_id: claimed.place.row for claimed in claims})
 
 
-def _claim(connection: Connection, keyed: Iterable[tuple[Key, bytes, Place]]) -> dict[Key, _Holder]:
-    """Who holds each key now."""
-    claims: dict[Key, dict[str, Any]] = {}
-    for key, content_hash, place in keyed:
-        row = {
+def _holders(connection: Connection, claims: Iterable[_Claim]) -> dict[Key, _Holder]:
+    """Who holds each key now: the first that claims it, unless somebody else has it."""
+    holders: dict[Key, _Holder] = {}
+    rows: dict[Key, dict[str, Any]] = {}
+    for key, place_id, content_hash, place in claims:
+        if key in holders:
+            continue
+        holders[key] = _Holder(place_id, content_hash)
+        rows[key] = {
             "client_id": key[0],
             "key_hash": key[1],
             "lead_id": place.lead.id,
             "content_hash": content_hash,
             "received_at": place.lead.received_at,
-            "place_id": place.id,
+            "place_id": place_id,
         }
-        claims.setdefault(key, row)
-    holders = {key: _Holder(row["place_id"], row["content_hash"]) for key, row in claims.items()}
-    rows = [claims[key] for key in sorted(claims)]
-    for other in claim(connection, idempotency_keys, rows, holder="place_id"):
+    for other in claim(connection, idempotency_keys, [rows[key] for key in sorted(rows)], holder="place_id"):
         holders[other.client_id, bytes(other.key_hash)] = _Holder(other.place_id, bytes(other.content_hash))
     return holders
 

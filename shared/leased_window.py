@@ -2,8 +2,8 @@
 
 A question to Redis costs a web worker 100 µs. So whoever asks for one request is given up to a hundredth of
 the client's limit beforehand. All that is leased and not used, by all workers on all hosts, is never more
-than that hundredth: between 99 % and 100 % of the limit are let in, whoever leased what and died since. Small
-limits, and the last hundred requests of any, are counted one by one.
+than that hundredth: between 99 % and 100 % of the limit are let in, whoever leased what and died since.
+Limits below LEASED_FROM are counted one by one, and let in exactly: so few requests are no burden.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter
 from limits.util import WindowStats
 
+LEASED_FROM = 10_000
+
 # `taken`: let in or leased in this window; `ahead`: the part of it that was leased and not used, as far as
 # is known. Returns how many requests the caller may let in, how many are left to others, and milliseconds
 # to the end of the window, which begins with its first request.
@@ -31,8 +33,10 @@ local left = limit - taken
 if left <= 0 then
     return {0, 0, redis.call('PTTL', KEYS[1])}
 end
-local lease = math.min(1000, math.floor(left / 100), math.floor((limit / 100 - ahead) / 2))
-lease = math.max(0, lease)
+local lease = 0
+if limit >= tonumber(ARGV[4]) then
+    lease = math.max(0, math.min(1000, math.floor(left / 100), math.floor((limit / 100 - ahead) / 2)))
+end
 redis.call('HSET', KEYS[1], 'taken', taken + 1 + lease, 'ahead', ahead + lease)
 if taken == 0 then
     redis.call('PEXPIRE', KEYS[1], window)
@@ -79,7 +83,7 @@ class LeasedWindow(FixedWindowRateLimiter):
         try:
             granted, left_to_others, milliseconds = self._take(
                 keys=[self._storage.prefixed_key(f"leased/{item.key_for(*identifiers)}")],
-                args=[item.amount, item.get_expiry() * 1000, used],
+                args=[item.amount, item.get_expiry() * 1000, used, LEASED_FROM],
             )
         except self._storage.base_exceptions as error:
             raise StorageError(error) from error

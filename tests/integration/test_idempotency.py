@@ -206,7 +206,7 @@ SENT = st.lists(
 )
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(takes=SENT, redelivered=st.lists(st.integers(0, 4), max_size=3))
 def test_any_mix_ends_as_the_first_of_each_key(
     sqlite_engine: Engine, takes: list[list[tuple[str, str]]], redelivered: list[int]

@@ -80,6 +80,13 @@ def test_workers_let_in_no_more_than_the_limit_and_hardly_less(
     assert admitted <= limit
 
 
+def test_workers_let_in_exactly_a_limit_that_is_not_leased(new_worker: Callable[..., LeasedWindow]) -> None:
+    one, other = new_worker(), new_worker()
+    admitted = sum(let_in(worker, 1000) for _ in range(300) for worker in (one, other))
+    assert admitted + let_in_until_refused(one, 1000) == 1000
+    assert not let_in(other, 1000)
+
+
 def test_what_is_leased_is_let_in_without_asking_redis(redis_url: str) -> None:
     with Proxy(redis_url, REDIS_PORT) as way:
         worker = LeasedWindow(RedisStorage(way.instead_of(redis_url), wrap_exceptions=True))
@@ -108,7 +115,7 @@ def test_what_a_worker_has_used_it_may_lease_again_in_the_next_minute(
     elapsed = FakeElapsed()
     worker = new_worker(elapsed)
     for _ in range(2):
-        assert let_in_until_refused(worker, 1000) == 1000
+        assert let_in_until_refused(worker, MANY) == MANY
         end_the_minute(redis_url, elapsed)
 
 
