@@ -53,14 +53,17 @@ class _Batch:
     size: int = 0
 
     def add(self, lead: Lead, result: dict[str, Any]) -> None:
-        self.good.append(_Good(lead, encode_lead(lead), result))
-        self.size += len(self.good[-1].encoded)
+        encoded = encode_lead(lead)
+        self.good.append(_Good(lead, encoded, result))
+        self.size += len(encoded)
         if self.size > MESSAGE_BYTES:
             raise RequestEntityTooLarge
 
     def refuse_duplicates(self) -> None:
         """Refuses those of the good leads that DUPLICATE_POLICY does not want."""
         refused = refused_duplicates([good.lead for good in self.good])
+        if not any(refused):
+            return
         for good, is_refused in zip(self.good, refused, strict=True):
             if is_refused:
                 del good.result["id"]
@@ -116,6 +119,7 @@ def post_batch() -> Response:
 def _read(entries: Iterable[Entry], flags: dict[str, bool], received: Reception) -> _Batch:
     """Validates a batch. Raises Unreadable for one that cannot be read, or is empty or too long."""
     batch = _Batch()
+    strict, is_dry_run = flags["strict"], flags["dryRun"]
     pause_at = time.perf_counter() + WORK_SECONDS
     for index, entry in enumerate(entries):
         if index == MAX_LEADS:
@@ -125,13 +129,13 @@ def _read(entries: Iterable[Entry], flags: dict[str, bool], received: Reception)
             pause_at = time.perf_counter() + WORK_SECONDS
         result: dict[str, Any] = {"index": index}
         try:
-            content, warnings = _content(entry, flags["strict"])
+            content, warnings = _content(entry, strict)
         except ApiError as error:
             result["errors"] = error.errors
         else:
             lead = received.receive(content, index)
             batch.add(lead, result)
-            result["id"] = None if flags["dryRun"] else lead.id
+            result["id"] = None if is_dry_run else lead.id
             if warnings:
                 result["warnings"] = warnings[:MAX_BLAMED]
         reference = entry.get("clientReference") if isinstance(entry, dict) else None

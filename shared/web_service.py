@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request
+from flask import Flask, Request, Response
+from flask.sessions import NullSession, SessionInterface
+from flask.signals import appcontext_tearing_down, request_tearing_down
+from flask.typing import ResponseReturnValue
 from flask_cors import CORS
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter
@@ -38,8 +41,43 @@ EXPOSED_HEADERS = [
 ]
 
 
+class _NoSessions(SessionInterface):
+    """Nobody here has a session; Flask's own looks at settings and makes an empty one for each request."""
+
+    def __init__(self) -> None:
+        self._none = NullSession()  # refuses to be written to
+
+    def open_session(self, app: Flask, request: Request) -> NullSession:
+        return self._none
+
+
 class _Service(Flask):
-    """Flask, but for two detours on the way to the view."""
+    """Flask, but for its detours on the way to the view and back. Blueprints have no hooks of their own."""
+
+    session_interface = _NoSessions()
+
+    def preprocess_request(self) -> ResponseReturnValue | None:
+        """As Flask's for an app whose blueprints have no hooks: that one looks for them, 4 µs a request."""
+        for hook in self.before_request_funcs[None]:
+            if (answer := hook()) is not None:
+                return answer
+        return None
+
+    def process_response(self, response: Response) -> Response:
+        """The same on the way back."""
+        for hook in reversed(self.after_request_funcs[None]):
+            response = hook(response)
+        return response
+
+    def do_teardown_request(self, *error: BaseException | None) -> None:
+        """Only where somebody wants to know."""
+        if self.teardown_request_funcs or request_tearing_down.receivers:
+            super().do_teardown_request(*error)
+
+    def do_teardown_appcontext(self, *error: BaseException | None) -> None:
+        """Only where somebody wants to know."""
+        if self.teardown_appcontext_funcs or appcontext_tearing_down.receivers:
+            super().do_teardown_appcontext(*error)
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """Nothing here is `async`, for which Flask looks six times a request, 1 µs each."""
