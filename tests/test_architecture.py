@@ -167,6 +167,13 @@ def test_every_route_has_a_rule_who_may_call_it(app: Flask) -> None:
     } == set()
 
 
+def test_no_blueprint_has_hooks_of_its_own(app: Flask) -> None:
+    before, after = app.before_request_funcs, app.after_request_funcs
+    assert before[None]
+    assert after[None]
+    assert {*before, *after} == {None}  # what a service runs around each request
+
+
 OPEN_TO_ALL = {
     "/livez",
     "/readyz",
