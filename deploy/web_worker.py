@@ -1,9 +1,10 @@
-"""gunicorn's gevent worker, but for three things.
+"""gunicorn's gevent worker, but for four things.
 
 When it stops, it does not wait for quiet connections: gunicorn waits `graceful_timeout` for every open one
 and then kills the worker, so one client that keeps its connection would be enough to cut off what is done at
-a clean stop. What is no HTTP request gets its error in our one shape, not as HTML. And an answer leaves in
-one piece.
+a clean stop. What is no HTTP request gets its error in our one shape, not as HTML. An answer leaves in one
+piece. And before it closes a connection it reads what is left of the body: closed with bytes unread, TCP
+resets it, and the client that is still sending too long a body sees a broken connection in place of 413.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from gunicorn.workers.ggevent import GeventWorker
 
 _STATUS = {LimitRequestLine: 414, LimitRequestHeaders: 431}
 LAST_SECONDS = 1.0  # for the request of a connection that was accepted just before the end
+# What is read of a body that nobody wants any more; who sends more than that is cut off.
+UNREAD_SECONDS, UNREAD_BYTES, READ_BYTES = 2.0, 64 * 1024 * 1024, 64 * 1024
 
 
 class _Response(wsgi.Response):  # type: ignore[misc]
@@ -67,6 +70,13 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
         super().handle_exit(sig, frame)
         gevent.spawn(self._close_quiet)
 
+    def handle_request(self, listener_name: Any, req: Any, sock: Any, addr: Any) -> Any:
+        try:
+            return super().handle_request(listener_name, req, sock, addr)
+        except StopIteration:  # the connection is closed now
+            _read_rest(req.body)
+            raise
+
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Answers what gunicorn could not read as a request."""
         if not isinstance(exc, ParseException):
@@ -88,3 +98,11 @@ class WebWorker(GeventWorker):  # type: ignore[misc]
     def _close_quiet(self) -> None:
         for connection, end in list(self._quiet.items()):
             gevent.kill(connection, end)
+
+
+def _read_rest(body: Any) -> None:
+    """Reads to the end of a request's body, if it has one soon."""
+    read = 0
+    with contextlib.suppress(Exception), gevent.Timeout(UNREAD_SECONDS, False):  # type: ignore[arg-type]
+        while read < UNREAD_BYTES and (some := body.read(READ_BYTES)):
+            read += len(some)

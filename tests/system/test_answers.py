@@ -186,6 +186,15 @@ def test_a_body_over_1_mib_in_chunks_is_413(anyone: Client, size: int) -> None:
     assert is_error(anyone.ask("POST", LOGIN, iter([whole, b" " * (size - len(whole))])), 413)
 
 
+@pytest.mark.parametrize("path", ["/api/leads", "/api/leads/batch", LOGIN, "/api/nowhere"])
+def test_who_sends_far_too_much_and_wants_to_be_gone_gets_an_answer(system: System, path: str) -> None:
+    expected = 404 if path == "/api/nowhere" else 413
+    for _ in range(5):
+        with system.client() as partner:
+            answer = partner.ask("POST", path, b" " * (20 * MIB), {"Connection": "close"})
+            assert is_error(answer, expected), answer.body
+
+
 def test_a_lead_over_1_mib_is_413(system: System) -> None:
     with system.client() as partner:
         assert is_error(partner.post_lead(additionalData={"text": "x" * MIB}), 413)
