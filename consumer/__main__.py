@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import timedelta
 from types import FrameType
 
 from consumer.consumer import Consumer
@@ -40,7 +41,7 @@ def main() -> int:
     writer = Writer(database, erasures=erasures, duplicates=duplicates_of(settings))
     consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
     log_writer = LogWriter(lambda: open_log_consumer(settings), database, erasures)
-    maintenance = Maintenance(database)
+    maintenance = Maintenance(database, timedelta(days=settings.duplicate_window_days))
     signals = 0
 
     def on_signal(number: int, frame: FrameType | None) -> None:
