@@ -42,9 +42,7 @@ DATABASE_URL = "mysql+pymysql://root@127.0.0.1:3306"
 SMALLEST, LARGEST = 10_000, 10_000_000
 PATIENCE_SECONDS = 3600  # of one statement of the filling
 INSERTS, BATCH = 10, 1_000  # transactions, each with so many leads
-WARM_INSERTS = 2
 LARGER_POOL = 1 << 30  # bytes
-FILLING_INSERTS = 60  # transactions until what they need of ten million leads is in a larger pool
 HASHES = EmailHashes(b"a key for benchmarks, 32 characters long")
 SLOWER, QUICK_MS = 1.5, 10.0  # so much slower a read may be than in the small table, or so slow anyway
 INSERT_SHARE = 0.5
@@ -91,7 +89,7 @@ def main(arguments: list[str]) -> int:
                 measured[rows] = measure_all(own_url, rows, until)
                 if rows >= LARGEST:
                     with larger_pool(url):
-                        pooled = measure_inserts(own_url, FILLING_INSERTS)
+                        pooled = measure_inserts(own_url, rows)
                     measured[rows] = replace(measured[rows], pooled_inserts=pooled)
         version = server_version(url)
     except SQLAlchemyError as error:
@@ -154,7 +152,7 @@ def measure_all(url: str, rows: int, until: datetime.datetime) -> Measured:
     """Reads first: what is inserted afterwards is not evenly spread."""
     with tempfile.TemporaryDirectory() as folder:
         found = measure_reads(url, rows, until, Path(folder))
-    return Measured(measure_inserts(url), found)
+    return Measured(measure_inserts(url, rows), found)
 
 
 def measure_reads(url: str, rows: int, until: datetime.datetime, folder: Path) -> dict[str, list[float]]:
@@ -169,8 +167,10 @@ def measure_reads(url: str, rows: int, until: datetime.datetime, folder: Path) -
     return found
 
 
-def measure_inserts(url: str, warming: int = WARM_INSERTS) -> list[float]:
-    """Leads a second in each of INSERTS transactions of the consumer's writer, after `warming` others."""
+def measure_inserts(url: str, rows: int) -> list[float]:
+    """Leads a second in each of INSERTS transactions of the consumer's writer, once the buffer pool has what
+    it keeps for them: the reads, or who filled the table, have left it with something else."""
+    warming = min(max(2, rows // 100_000), 60)
     engine = open_database(url, session=WRITER_SESSION)
     duplicates = Duplicates(HASHES, DUPLICATE_WINDOW)
     writer = Writer(engine, duplicates=duplicates, erasures=Erasures(HASHES))
