@@ -1,13 +1,15 @@
 """Erasing a person, or one lead: it is noted first, so that nothing comes back, and then deleted everywhere.
 
 shared/erasures.py has the reasoning. Each step is a transaction of its own, and all of them may be done
-again: an erasure that was cut short is asked for once more.
+again: an erasure that was cut short is asked for once more. The leads go last, since they say where else to
+look.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -40,13 +42,12 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
     found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
-    erased = _delete_all(engine, erasures, found, now)
-    wipe_logs(engine, erased.texts | {email, text}, erased.request_ids)
+    erased = _erase(engine, erasures, found, {email, text}, now)
     with writing(engine).begin() as connection:
         # The hash without its key says nothing of the email.
-        record_change(connection, "erase", "person", email_hash.hex()[:16], None, {"leads": erased.number})
+        record_change(connection, "erase", "person", email_hash.hex()[:16], None, {"leads": erased})
     forget_deleted(engine)
-    return erased.number
+    return erased
 
 
 def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> bool:
@@ -57,8 +58,7 @@ def erase_lead(engine: Engine, erasures: Erasures, id: UUID, now: datetime) -> b
             return False
     with writing(engine).begin() as connection:
         erasures.note(connection, now, lead_ids=[id])
-    erased = _delete_all(engine, erasures, found, now)
-    wipe_logs(engine, {str(id)}, erased.request_ids)
+    _erase(engine, erasures, found, {str(id)}, now)
     with writing(engine).begin() as connection:
         record_change(connection, "erase", "lead", id, None, None)
     forget_deleted(engine)
@@ -84,43 +84,64 @@ class _Found:
     """The conditions on what is to be deleted."""
 
     def __init__(self, stored: Sequence[ColumnElement[bool]], parked: ColumnElement[bool]) -> None:
-        self.stored = select(leads).where(*stored).limit(CHUNK).with_for_update()
-        self.parked = select(quarantined_leads).where(parked).limit(CHUNK).with_for_update()
+        self.stored = select(leads).where(*stored)
+        self.parked = select(quarantined_leads).where(parked)
 
     def is_there(self, connection: Connection) -> bool:
-        return any(connection.execute(query).first() is not None for query in (self.stored, self.parked))
+        queries = (self.stored.limit(1), self.parked.limit(1))
+        return any(connection.execute(query).first() is not None for query in queries)
 
 
-class _Erased:
-    """What was deleted, as far as it is needed to find the rest."""
+@dataclass(frozen=True)
+class _Traces:
+    """What leads say of where else to look: how the email was written, and with which requests they came."""
 
-    def __init__(self) -> None:
-        self.number = 0
-        self.texts: set[str] = set()  # ways in which the email was written
-        self.request_ids: set[str] = set()
+    texts: frozenset[str]
+    request_ids: frozenset[str]
+
+    @classmethod
+    def of(cls, stored: Iterable[Any], parked: Iterable[Row[Any]]) -> _Traces:
+        """Those of rows of `leads` and of quarantine."""
+        said = [(row.email, row.request_id) for row in stored]
+        of_quarantine = [lead for row in parked if (lead := lead_of(row)) is not None]
+        said += [(lead.content.get("email"), lead.request_id) for lead in of_quarantine]
+        texts = frozenset(email for email, _ in said if isinstance(email, str))
+        return cls(texts, frozenset(request_id for _, request_id in said))
+
+    def __or__(self, other: _Traces) -> _Traces:
+        return _Traces(self.texts | other.texts, self.request_ids | other.request_ids)
 
 
-def _delete_all(engine: Engine, erasures: Erasures, found: _Found, now: datetime) -> _Erased:
-    erased = _Erased()
+def _erase(engine: Engine, erasures: Erasures, found: _Found, texts: set[str], now: datetime) -> int:
+    """Takes what is found out of the logs, with all that says one of `texts`, and deletes it; how many leads
+    that were."""
+    with engine.connect() as connection:
+        said = connection.execute(found.stored.with_only_columns(leads.c.email, leads.c.request_id))
+        seen = _Traces.of(said.all(), connection.execute(found.parked).all())
+    wipe_logs(engine, seen.texts | texts, seen.request_ids)
+    number, deleted = _delete_all(engine, erasures, found, now)
+    if deleted | seen != seen:  # stored meanwhile
+        wipe_logs(engine, deleted.texts - seen.texts, deleted.request_ids - seen.request_ids)
+    return number
+
+
+def _delete_all(engine: Engine, erasures: Erasures, found: _Found, now: datetime) -> tuple[int, _Traces]:
+    """How many leads that were, and what they have said."""
+    number, deleted = 0, _Traces.of((), ())
     while True:
         with writing(engine).begin() as connection:
-            stored = connection.execute(found.stored).all()
-            parked = connection.execute(found.parked).all()
+            stored = connection.execute(found.stored.limit(CHUNK).with_for_update()).all()
+            parked = connection.execute(found.parked.limit(CHUNK).with_for_update()).all()
             if not stored and not parked:
-                return erased
-            came_with = {row.request_id for row in stored}
-            came_with |= {lead.request_id for row in parked if (lead := lead_of(row)) is not None}
+                return number, deleted
+            traces = _Traces.of(stored, parked)
             came_from = {row.replay_of for row in stored if row.replay_of is not None}
             # A replay that is on its way may say something else of somebody else, and a log that was cut may
             # have a name and no email. The leads' own ids are not noted: under one key others may have come.
             of_quarantine = {row.id for row in parked} | came_from
-            erasures.note(connection, now, lead_ids=of_quarantine, request_ids=came_with)
-            erased.number += _delete(connection, stored, parked, came_from)
-        erased.request_ids |= came_with
-        erased.texts |= {row.email for row in stored}
-        for row in parked:
-            if (lead := lead_of(row)) is not None:
-                erased.texts |= {email for email in [lead.content.get("email")] if isinstance(email, str)}
+            erasures.note(connection, now, lead_ids=of_quarantine, request_ids=traces.request_ids)
+            number += _delete(connection, stored, parked, came_from)
+        deleted |= traces
 
 
 def _delete(

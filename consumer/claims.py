@@ -26,14 +26,15 @@ def claim(
     upsert(connection, table, rows)
     # Most keys are new. To read them back would take as long as all else that is done for a lead.
     of_others = not_(among(connection, table.c[holder], [row[holder] for row in rows]))
-    for condition in _conditions(connection, table, rows):
+    for condition in of_keys(connection, table, rows):
         yield from connection.execute(select(table).where(condition, of_others))
 
 
-def _conditions(
+def of_keys(
     connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
 ) -> Iterator[ColumnElement[bool]]:
-    """Conditions that find all keys between them, each for CLIENTS_A_READ partners at most."""
+    """Conditions that find the keys of `rows` in `table` between them, each for CLIENTS_A_READ partners at
+    most."""
     client, hashed = table.primary_key.columns
     hashes: dict[int, list[bytes]] = {}
     for row in rows:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -39,25 +40,28 @@ class Duplicates:
 
         Test leads neither make nor are duplicates.
         """
-        keyed = [((row["client_id"], self._hash(row["email"])), row) for row in rows if not row["test"]]
+        keyed = [
+            ((row["client_id"], self._hash(row["email"])), _First(row["id"], row["received_at"]), row)
+            for row in rows
+            if not row["test"]
+        ]
         if not keyed:
             return
         firsts: dict[Key, _First] = {}
-        for key, row in keyed:
-            if key not in firsts:
-                firsts[key] = _First(row["id"], row["received_at"])
+        for key, own, _ in keyed:
+            firsts.setdefault(key, own)
         for other in claim(connection, duplicate_keys, _rows(firsts), holder="lead_id"):
             firsts[other.client_id, bytes(other.email_hash)] = _First(other.lead_id, other.received_at)
         later: dict[Key, _First] = {}
-        for key, row in keyed:
+        for key, own, row in keyed:
             first = firsts[key]
-            if first.lead_id == row["id"]:
+            if first is own or first.lead_id == own.lead_id:
                 continue
-            since = row["received_at"] - first.received_at
+            since = own.received_at - first.received_at
             if abs(since) < self._window:
                 row["status"], row["duplicate_of"] = "duplicate", first.lead_id
             elif since > timedelta():
-                firsts[key] = later[key] = _First(row["id"], row["received_at"])
+                firsts[key] = later[key] = own
         upsert(connection, duplicate_keys, _rows(later), replace=["lead_id", "received_at"])
 
 
@@ -71,11 +75,6 @@ def duplicates_of(settings: Settings) -> Duplicates | None:
 def _rows(firsts: Mapping[Key, _First]) -> list[dict[str, Any]]:
     """Rows of `duplicate_keys`, sorted by key."""
     return [
-        {
-            "client_id": client_id,
-            "email_hash": email_hash,
-            "lead_id": first.lead_id,
-            "received_at": first.received_at,
-        }
-        for (client_id, email_hash), first in sorted(firsts.items(), key=lambda item: item[0])
+        {"client_id": key[0], "email_hash": key[1], "lead_id": lead_id, "received_at": received_at}
+        for key, (lead_id, received_at) in sorted(firsts.items(), key=itemgetter(0))
     ]

@@ -179,11 +179,14 @@ class Writer:
 
 def _count_in_receipts(places: Sequence[Place]) -> None:
     for place in places:
-        if place.status == "duplicate":
+        status = place.status
+        if status == "stored":
+            continue
+        if status == "duplicate":
             place.receipt.duplicate += 1
-        elif place.status == "quarantined":
+        elif status == "quarantined":
             place.receipt.quarantined += 1
-        elif place.status == "repeated":
+        elif status == "repeated":
             place.receipt.repeated += 1
-        elif place.status == "erased":
+        elif status == "erased":
             place.receipt.erased += 1

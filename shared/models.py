@@ -159,6 +159,7 @@ duplicate_keys = Table(
     Column("lead_id", LeadId, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     Index(None, "lead_id"),
+    Index(None, "received_at"),
     **_mysql,
 )
 

@@ -23,6 +23,8 @@ def format_time(moment: datetime) -> str:
 def parse_time(text: str) -> datetime:
     """The aware UTC time that `format_time` wrote. Raises ValueError on what is no time with a zone."""
     moment = datetime.fromisoformat(text)
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -53,7 +53,8 @@ def insert_written(connection: Connection, statement: Insert, rows: Sequence[Map
 
 def among_written(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
     """`column.in_(values)` for thousands of them, at least one."""
-    written = Written("(" + ",".join([_LITERALS[type(value)](value) for value in values]) + ")")
+    placeholder, literals = _column(tuple(values))
+    written = Written("(" + ",".join([placeholder % literal for literal in literals]) + ")")
     return column.op("IN", is_comparison=True)(literal(written, _AsItIs()))
 
 
@@ -66,10 +67,43 @@ def _around_rows(statement: Insert, columns: tuple[str, ...], dialect: Dialect) 
     return f"{before}%s{after}"
 
 
-def _rows(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> Iterator[str]:
-    values_of, literals = itemgetter(*columns), _LITERALS
-    for row in rows:
-        yield "(" + ",".join([literals[type(value)](value) for value in values_of(row)]) + ")"
+def _rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Iterable[str]:
+    """Each row in its parentheses. Made column by column: value by value takes twice as long."""
+    pattern: list[str] = []
+    varying: list[Iterable[Any]] = []
+    for values in zip(*map(itemgetter(*columns), rows), strict=True):
+        if _is_one(values):
+            pattern.append(_LITERALS[type(values[0])](values[0]).replace("%", "%%"))
+        else:
+            placeholder, literals = _column(values)
+            pattern.append(placeholder)
+            varying.append(literals)
+    row = "(" + ",".join(pattern) + ")"
+    if not varying:
+        return [row % ()] * len(rows)
+    return map(row.__mod__, zip(*varying, strict=True))
+
+
+def _is_one(values: Sequence[Any]) -> bool:
+    """Whether all are the very same object, as what a batch says of all its rows is."""
+    return values[0] is values[-1] and len(set(map(id, values))) == 1
+
+
+def _column(values: Sequence[Any]) -> tuple[str, Iterable[Any]]:
+    """How the values of a column are written: a placeholder, and what it is given for each of them."""
+    kinds = set(map(type, values))
+    kind = kinds.pop()
+    if kinds:
+        return "%s", [_LITERALS[type(value)](value) for value in values]
+    if kind is str and _is_plain("".join(values)):
+        return "'%s'", values
+    if kind is date:
+        return "'%s'", map(date.isoformat, values)
+    if kind is bytes:
+        return "x'%s'", map(bytes.hex, values)
+    if kind is UUID:
+        return "x'%032x'", map(attrgetter("int"), values)
+    return "%s", map(_LITERALS[kind], values)
 
 
 def _joined(rows: Iterable[str]) -> Iterator[str]:
@@ -85,7 +119,14 @@ def _joined(rows: Iterable[str]) -> Iterator[str]:
     yield ",".join(some)
 
 
+def _is_plain(text: str) -> bool:
+    """Whether it means itself between quotes, in every SQL mode."""
+    return "'" not in text and "\\" not in text
+
+
 def _text(value: str) -> str:
+    if _is_plain(value):
+        return f"'{value}'"
     # What a backslash means depends on the server's SQL mode; a text with one is written as its bytes.
     if "\\" in value:
         return f"_utf8mb4 x'{value.encode().hex()}'"

@@ -13,11 +13,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
@@ -34,7 +34,7 @@ from shared.settings import Settings
 from shared.times import utc_now
 from tests.bench import growth_picture, page
 from tests.bench.growth_reads import Readers, reads
-from tests.bench.growth_rows import DAYS, FIRST_NAMES, LAST_NAMES, SHARES, Fill
+from tests.bench.growth_rows import DAYS, DUPLICATE_WINDOW, FIRST_NAMES, LAST_NAMES, SHARES, Fill
 from tests.bench.machine import machine
 from tests.bench.results import Measure, Section, measure, save
 
@@ -42,13 +42,14 @@ DATABASE_URL = "mysql+pymysql://root@127.0.0.1:3306"
 SMALLEST, LARGEST = 10_000, 10_000_000
 PATIENCE_SECONDS = 3600  # of one statement of the filling
 INSERTS, BATCH = 10, 1_000  # transactions, each with so many leads
-WARM_INSERTS = 2
+LARGER_POOL = 1 << 30  # bytes
 HASHES = EmailHashes(b"a key for benchmarks, 32 characters long")
 SLOWER, QUICK_MS = 1.5, 10.0  # so much slower a read may be than in the small table, or so slow anyway
 INSERT_SHARE = 0.5
 
 ABOUT = f"""Databases with these many leads, of {len(SHARES)} partners and over {DAYS} days in monthly
-partitions, are filled by statements; the server is left as it is configured. Inserts are the consumer's own
+partitions, are filled by statements; the server is left as it is configured, but for the one row that
+names a larger buffer pool. Keys of duplicates are those that have not expired. Inserts are the consumer's own
 transactions of {BATCH:,} leads, with receipts, duplicates and counts, one after the other; reads are requests
 to the real admin service, those of a partner of one who has a fifth of all leads. Each read is called
 again and again: what it needs is in memory. A read may take {SLOWER:g} × what it takes with
@@ -63,6 +64,7 @@ class Measured:
 
     inserts: list[float]
     reads: dict[str, list[float]]
+    pooled_inserts: list[float] = field(default_factory=list)  # with LARGER_POOL, where that was measured
 
 
 def main(arguments: list[str]) -> int:
@@ -77,11 +79,18 @@ def main(arguments: list[str]) -> int:
     url = os.environ.get("DATABASE_URL") or DATABASE_URL
     measured = {}
     try:
+        if largest >= LARGEST:
+            with larger_pool(url):
+                pass  # whoever may not do that is told now, not in a quarter of an hour
         for rows in sizes:
             with own_database(url) as own_url:
                 until = utc_now()
                 fill(own_url, rows, until)
                 measured[rows] = measure_all(own_url, rows, until)
+                if rows >= LARGEST:
+                    with larger_pool(url):
+                        pooled = measure_inserts(own_url, rows)
+                    measured[rows] = replace(measured[rows], pooled_inserts=pooled)
         version = server_version(url)
     except SQLAlchemyError as error:
         print(f"bench-growth: {getattr(error, 'orig', None) or error}", file=sys.stderr)
@@ -108,6 +117,28 @@ def own_database(url: str) -> Iterator[str]:
         server.dispose()
 
 
+@contextmanager
+def larger_pool(url: str) -> Iterator[None]:
+    """The server has a buffer pool of LARGER_POOL bytes, and its own again afterwards."""
+    server = create_engine(url, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        own = connection.scalar(text("SELECT @@innodb_buffer_pool_size"))
+    try:
+        _set_pool(server, LARGER_POOL)
+        yield
+    finally:
+        _set_pool(server, own)
+        server.dispose()
+
+
+def _set_pool(server: Engine, size: int) -> None:
+    """Returns once it is that large: the server does it beside its work."""
+    with server.connect() as connection:
+        connection.execute(text(f"SET GLOBAL innodb_buffer_pool_size = {size}"))
+        while connection.scalar(text("SELECT @@innodb_buffer_pool_size")) != size:
+            time.sleep(0.1)
+
+
 def fill(url: str, rows: int, until: datetime.datetime) -> None:
     engine = open_database(url, patience=PATIENCE_SECONDS)
     for name, step in Fill(engine, rows, until).steps():
@@ -121,7 +152,7 @@ def measure_all(url: str, rows: int, until: datetime.datetime) -> Measured:
     """Reads first: what is inserted afterwards is not evenly spread."""
     with tempfile.TemporaryDirectory() as folder:
         found = measure_reads(url, rows, until, Path(folder))
-    return Measured(measure_inserts(url), found)
+    return Measured(measure_inserts(url, rows), found)
 
 
 def measure_reads(url: str, rows: int, until: datetime.datetime, folder: Path) -> dict[str, list[float]]:
@@ -136,19 +167,21 @@ def measure_reads(url: str, rows: int, until: datetime.datetime, folder: Path) -
     return found
 
 
-def measure_inserts(url: str) -> list[float]:
-    """Leads a second in each of INSERTS transactions of the consumer's writer."""
+def measure_inserts(url: str, rows: int) -> list[float]:
+    """Leads a second in each of INSERTS transactions of the consumer's writer, once the buffer pool has what
+    it keeps for them: the reads, or who filled the table, have left it with something else."""
+    warming = min(max(2, rows // 100_000), 60)
     engine = open_database(url, session=WRITER_SESSION)
-    duplicates = Duplicates(HASHES, datetime.timedelta(days=30))
+    duplicates = Duplicates(HASHES, DUPLICATE_WINDOW)
     writer = Writer(engine, duplicates=duplicates, erasures=Erasures(HASHES))
     producer_id, rates = uuid4(), []
-    for number in range(WARM_INSERTS + INSERTS):
+    for number in range(warming + INSERTS):
         batch = Batch(Header(producer_id, number + 1, number, number * BATCH, ()), _leads())
         began = time.perf_counter()
         writer.write([(batch, 0)])
         rates.append(BATCH / (time.perf_counter() - began))
     engine.dispose()
-    return rates[WARM_INSERTS:]
+    return rates[warming:]
 
 
 def section_of(measured: dict[int, Measured], version: str) -> Section:
@@ -165,6 +198,16 @@ def section_of(measured: dict[int, Measured], version: str) -> Section:
             at_least=INSERT_SHARE,
         )
     ]
+    if large.pooled_inserts:
+        rows.append(
+            measure(
+                "growth_inserts_pooled",
+                f"the same with a buffer pool of {LARGER_POOL >> 20:,} MiB",
+                "×",
+                [rate / at_few for rate in large.pooled_inserts],
+                at_least=INSERT_SHARE,
+            )
+        )
     rows += [
         measure(f"growth_inserts_{size}", f"inserts with {size:,} leads", "leads/s", measured[size].inserts)
         for size in measured

@@ -16,7 +16,7 @@ READS = {
     "filter test=true by email ASC": "#8a5fb0",
     "one lead by its id": "#52606d",
 }
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 720, 300, 60, 250, 50, 40
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 300, 60, 290, 50, 40
 STYLE = (
     "text { font: 13px system-ui, sans-serif; fill: #1f2933 } .title { font-weight: 600; font-size: 16px }"
 )

@@ -11,11 +11,13 @@ from functools import partial
 from sqlalchemy import Engine, Index
 from sqlalchemy.schema import CreateIndex, DropIndex
 
+from consumer.maintenance import LATE
 from shared.lead_counting import EVER
 from shared.migrations import upgrade
 from shared.models import MINUTES_KEPT, duplicate_keys, leads
 
 DAYS = 395  # thirteen months
+DUPLICATE_WINDOW = timedelta(days=30)
 STEP_ROWS = 250_000
 SHARES = (40, 20, 12, 8, 8, 5, 4, 3)  # of a hundred leads, those of client 1, 2, …
 DUPLICATES, TESTS, OF_LEADS = 3_000, 5, 100_000  # so many of so many leads
@@ -100,14 +102,16 @@ class Fill:
         return f"SELECT n, k, m, r, MD5(m) AS h, CRC32(m) % 100 AS p FROM ({repeats}) AS b"
 
     def _add_duplicate_keys(self, client_id: int) -> None:
-        """Their hashes are none of the product's, but as long and as far apart."""
+        """Those that have not expired; their hashes are none of the product's, but as long and as far
+        apart."""
+        oldest = 1 + int(self.rows * (1 - (DUPLICATE_WINDOW + LATE) / timedelta(days=DAYS)))
         first = sum(SHARES[: client_id - 1])
         of_client = f"p >= {first} AND p < {first + SHARES[client_id - 1]}"
         kept = f"m = n AND k NOT BETWEEN {DUPLICATES} AND {DUPLICATES + TESTS - 1}"
         id, hash = _columns()["id"], "UNHEX(SHA2(m, 256))"
         self._run(
             "INSERT INTO duplicate_keys (client_id, email_hash, lead_id, received_at) "
-            f"SELECT {client_id}, {hash}, {id}, r FROM ({self._drawn(1, self.rows)}) AS d "
+            f"SELECT {client_id}, {hash}, {id}, r FROM ({self._drawn(oldest, self.rows)}) AS d "
             f"WHERE {of_client} AND {kept} ORDER BY 2"
         )
 

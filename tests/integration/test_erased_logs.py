@@ -6,20 +6,21 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from flask import Flask
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from admin_service import log_wiping
 from consumer.log_writer import LogWriter
 from consumer.writer import NotWritten
 from shared.erasures import Erasures
 from shared.keys import KeyRing
-from shared.models import api_request_logs, api_response_logs, quarantined_leads
+from shared.models import api_request_logs, api_response_logs, leads, quarantined_leads
 from shared.queues import Delivery
 from shared.times import utc_now
 from tests.factories import EMAIL_HASHES, make_batch, make_exchange, make_lead, make_writer
@@ -109,6 +110,40 @@ def test_a_log_that_was_cut_before_the_email_goes_with_the_leads_request(
         log(engine, cut)
 
     assert what_logs_say(engine) == []
+
+
+@pytest.mark.parametrize("way", ["person", "lead"])
+def test_an_erasure_that_was_cut_short_in_the_logs_is_finished_when_asked_for_again(
+    engine: Engine, admin: Caller, partner: Person, way: str
+) -> None:
+    lead = make_lead(client_id=partner.id, email=EMAILS[0])
+    make_writer(engine).write([(make_batch([lead]), 0)])
+    log(engine, {"request_id": lead.request_id, "payload": '{"lastName":"Lovelace","…'})
+
+    def ask() -> int:
+        if way == "lead":
+            return admin.delete(f"/admin/api/leads/{lead.id}").status_code
+        return admin.post("/admin/api/erasures", {"email": EMAILS[0]}).status_code
+
+    with failing(engine, "UPDATE api_request_logs"):
+        assert ask() == 503
+    assert ask() == (204 if way == "lead" else 200)
+
+    assert what_logs_say(engine) == []
+    assert rows(engine, leads) == []
+
+
+@contextmanager
+def failing(engine: Engine, beginning: str) -> Iterator[None]:
+    """The database goes away at every statement that begins so."""
+
+    def fail(*arguments: Any) -> None:
+        if arguments[2].startswith(beginning):
+            raise OperationalError(beginning, {}, Exception("gone"))
+
+    event.listen(engine, "before_cursor_execute", fail)
+    yield
+    event.remove(engine, "before_cursor_execute", fail)
 
 
 def test_a_long_log_is_looked_through_in_steps(

@@ -125,6 +125,31 @@ def test_columns_that_are_named_in_another_order_get_their_own_values(engine: En
     assert found == [("the reason", "the detail"), ("another reason", "another detail")]
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_what_all_rows_say_alike_is_written_in_each(engine: Engine, number: int) -> None:
+    said = "100 % %s %(detail)s it's \\"
+
+    with writing(engine).begin() as connection:
+        insert_many(connection, insert(quarantined_leads), [parked(id, detail=said) for id in range(number)])
+
+    assert [row.detail for row in rows(engine, quarantined_leads)] == [said] * number
+
+
+def test_a_column_may_be_empty_in_some_rows(engine: Engine) -> None:
+    received = [None, NOON, None]
+    ids = [UUID(int=7), None, None]
+    sent = [
+        parked(number, received_at=moment, lead_id=id)
+        for number, (moment, id) in enumerate(zip(received, ids, strict=True))
+    ]
+
+    with writing(engine).begin() as connection:
+        insert_many(connection, insert(quarantined_leads), sent)
+
+    found = rows(engine, quarantined_leads)
+    assert [(row.received_at, row.lead_id) for row in found] == list(zip(received, ids, strict=True))
+
+
 @pytest.mark.parametrize("engine", ["mariadb", "mysql"], indirect=True)
 def test_a_statement_has_about_a_megabyte_or_one_row(engine: Engine) -> None:
     executed: list[str] = []
