@@ -57,8 +57,8 @@ class _Service(Flask):
     session_interface = _NoSessions()
 
     def preprocess_request(self) -> ResponseReturnValue | None:
-        """As Flask's for an app whose blueprints have no hooks. To look for them here and on the way back,
-        and to open sessions, takes 35 to 50 µs a request."""
+        """As Flask's for an app whose blueprints have no hooks. What leaving out such looks and sessions
+        saves a request is in docs/decisions/0008-what-taking-a-lead-costs.md."""
         for hook in self.before_request_funcs[None]:
             if (answer := hook()) is not None:
                 return cast(ResponseReturnValue, answer)  # no hook here is `async`
