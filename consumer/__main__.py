@@ -8,7 +8,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from datetime import timedelta
 from types import FrameType
 
@@ -44,7 +43,7 @@ def main() -> int:
     database = open_database(settings.leads_database_url, session=WRITER_SESSION)
     erasures = Erasures(open_email_hashes(settings))
     writer = Writer(database, erasures=erasures, duplicates=duplicates_of(settings))
-    consumer = Consumer(lambda: open_consumer(settings), writer, time.sleep)
+    consumer = Consumer(lambda: open_consumer(settings), writer)
     log_writer = LogWriter(lambda: open_log_consumer(settings), database, erasures)
     maintenance = Maintenance(database, timedelta(days=settings.duplicate_window_days))
     signals = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,9 @@ log = logging.getLogger("leadgate.consumer")
 WRITE_LEADS = 1000
 WRITE_BYTES = 4 * 1024 * 1024
 TAKE_SECONDS = 0.5
+# A transaction costs as much as 60 leads of it. Where messages come faster than one by one, those of so long
+# a time share one; one that comes alone waits for no other.
+GATHER_SECONDS = 0.05
 BACK_OFF_SECONDS = (0.2, 5.0)  # first and longest wait
 # A batch that has been delivered this often before is written alone: if it is what kills consumers, it
 # takes no healthy one with it.
@@ -52,15 +56,21 @@ class _Taken:
 class Consumer:
     """Runs until it is stopped, however often queue and database come and go.
 
-    `open_queue` opens the queue or raises QueueUnavailable; `sleep` takes seconds.
+    `open_queue` opens the queue or raises QueueUnavailable; `sleep` takes seconds, `elapsed` counts them from
+    anywhere.
     """
 
     def __init__(
-        self, open_queue: Callable[[], Queue], writer: Writer, sleep: Callable[[float], None]
+        self,
+        open_queue: Callable[[], Queue],
+        writer: Writer,
+        sleep: Callable[[float], None] = time.sleep,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_queue = open_queue
         self._writer = writer
         self._sleep = sleep
+        self._elapsed = elapsed
         self._stopping = False
         self._held: Delivery | None = None  # taken, but to be written in a transaction of its own
 
@@ -99,13 +109,17 @@ class Consumer:
                 queue.acknowledge(taken.deliveries)
 
     def _take(self, queue: Queue) -> _Taken:
-        """What is there now, up to WRITE_LEADS and WRITE_BYTES; waits TAKE_SECONDS for the first."""
-        taken = _Taken()
+        """Up to WRITE_LEADS and WRITE_BYTES of what is there.
+
+        Waits TAKE_SECONDS for the first message, and where there is a second, GATHER_SECONDS for others.
+        """
+        taken, gathered = _Taken(), 0.0
         while not self._stopping and not taken.is_full():
             delivery, self._held = self._held, None
-            delivery = delivery or queue.take(0 if taken.deliveries else TAKE_SECONDS)
+            delivery = delivery or queue.take(self._patience(len(taken.deliveries), gathered))
             if delivery is None:
                 break
+            gathered = gathered or self._elapsed() + GATHER_SECONDS
             suspect = delivery.attempts >= SUSPECT_ATTEMPTS
             if suspect and taken.deliveries:
                 self._held = delivery
@@ -114,6 +128,12 @@ class Consumer:
             if suspect:
                 break
         return taken
+
+    def _patience(self, taken: int, gathered: float) -> float:
+        """Seconds to wait for the next message, when so many were taken, and at `gathered` it is enough."""
+        if taken == 0:
+            return TAKE_SECONDS
+        return 0.0 if taken == 1 else max(gathered - self._elapsed(), 0.0)
 
     def _write(self, queue: Queue, taken: _Taken) -> bool:
         """Commits what was taken, as often as it takes; False if we are to stop before it could be."""

@@ -48,21 +48,24 @@ class FakeProducer:
 
 class FakeQueue:
     """A queue in memory, for one consumer. With `gone` set every call raises QueueUnavailable; `when_empty`
-    is called by each take that finds nothing."""
+    is called by each take that finds nothing, and may bring what it waits for."""
 
     def __init__(self, *bodies: bytes) -> None:
         self.waiting: deque[Delivery] = deque(Delivery(body, 0, number) for number, body in enumerate(bodies))
         self.acknowledged: list[bytes] = []
         self.unacknowledged: list[Delivery] = []
         self.pauses: list[float] = []
+        self.waits: list[float] = []  # how long each take would have waited
         self.gone: str | None = None
         self.when_empty: Callable[[], None] = lambda: None
         self.is_open = True
 
     def take(self, wait: float) -> Delivery | None:
         self._check()
+        self.waits.append(wait)
         if not self.waiting:
             self.when_empty()
+        if not self.waiting:
             return None
         delivery = self.waiting.popleft()
         self.unacknowledged.append(delivery)

@@ -66,7 +66,8 @@ class System:
         self.queues: list[FakeQueue] = []
         self.opening: Callable[[], None] = lambda: None
         self.sleeps: list[float] = []
-        self.consumer = Consumer(self._open, self.writer, self.sleeps.append)
+        self.now = 0.0
+        self.consumer = Consumer(self._open, self.writer, self.sleeps.append, lambda: self.now)
 
     def _open(self) -> FakeQueue:
         self.opening()

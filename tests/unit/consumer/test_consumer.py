@@ -9,7 +9,14 @@ import orjson
 import pytest
 from sqlalchemy import Engine, func, select
 
-from consumer.consumer import BACK_OFF_SECONDS, SUSPECT_ATTEMPTS, WRITE_BYTES, WRITE_LEADS
+from consumer.consumer import (
+    BACK_OFF_SECONDS,
+    GATHER_SECONDS,
+    SUSPECT_ATTEMPTS,
+    TAKE_SECONDS,
+    WRITE_BYTES,
+    WRITE_LEADS,
+)
 from shared.messages import NewerSchema
 from shared.models import lead_batches, quarantined_leads
 from shared.queues import Delivery, QueueUnavailable
@@ -36,6 +43,33 @@ def test_what_is_there_is_written_in_one_transaction(system: System) -> None:
     system.queue(*messages_of("a@example.com", "b@example.com", "c@example.com"))
     system.consumer.run()
     assert [len(batches) for batches in system.writer.written] == [3]
+
+
+def test_where_there_are_several_what_comes_soon_is_written_with_them(system: System) -> None:
+    first, second, third, fourth = messages_of(
+        "a@example.com", "b@example.com", "c@example.com", "d@example.com"
+    )
+    queue = system.queue(first, second)
+    coming = [third, None, fourth, None]
+
+    def bring_the_next() -> None:
+        system.now += GATHER_SECONDS / 2
+        if not coming:
+            system.consumer.stop()
+        elif (body := coming.pop(0)) is not None:
+            queue.waiting.append(Delivery(body, 0, body))
+
+    queue.when_empty = bring_the_next
+    system.consumer.run()
+
+    assert [len(batches) for batches in system.writer.written] == [3, 1]
+    assert queue.waits[:4] == [TAKE_SECONDS, 0, GATHER_SECONDS, GATHER_SECONDS / 2]
+
+
+def test_one_that_comes_alone_waits_for_no_other(system: System) -> None:
+    queue = system.queue(*messages_of("a@example.com"))
+    system.consumer.run()
+    assert queue.waits == [TAKE_SECONDS, 0, TAKE_SECONDS]
 
 
 def test_a_transaction_is_closed_at_1000_leads(system: System) -> None:
