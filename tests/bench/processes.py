@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -47,11 +48,18 @@ def listening(port: int) -> int:
     sockets = {f"socket:[{inode}]" for inode in inodes}
     for folder in PROC.glob("[0-9]*/fd"):
         try:
-            if any(str(entry.readlink()) in sockets for entry in folder.iterdir()):
+            if not sockets.isdisjoint(_links(folder)):
                 return int(folder.parent.name)
         except OSError:  # not ours to look at, or gone
             continue
     return 0
+
+
+def _links(folder: Path) -> Iterator[str]:
+    """Where the links in it point; those that go meanwhile are left out, as a busy server closes files."""
+    for entry in folder.iterdir():
+        with suppress(FileNotFoundError):
+            yield str(entry.readlink())
 
 
 def listeners(table: str, port: int) -> list[str]:

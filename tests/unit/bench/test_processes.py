@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -59,6 +61,8 @@ def test_the_clock_counts_from_its_start() -> None:
     assert 0 < clock.used()["us"] <= cpu_seconds(os.getpid())
 
 
-def test_this_process_holds_memory_and_knows_its_children() -> None:
+def test_a_process_holds_memory_and_knows_its_children() -> None:
     assert resident_mib(os.getpid()) > 1
-    assert children(os.getpid()) == []
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        assert children(child.pid) == []
+        assert child.pid in children(os.getpid())
