@@ -45,28 +45,27 @@ def test_what_is_there_is_written_in_one_transaction(system: System) -> None:
     assert [len(batches) for batches in system.writer.written] == [3]
 
 
-def test_where_there_are_several_what_comes_soon_is_written_with_them(system: System) -> None:
-    first, second, third, fourth = messages_of(
-        "a@example.com", "b@example.com", "c@example.com", "d@example.com"
-    )
-    queue = system.queue(first, second)
-    coming = [third, None, fourth, None]
+def test_what_comes_soon_after_a_transaction_is_gathered_for_the_next(system: System) -> None:
+    first, *others = messages_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
+    queue = system.queue(first)
+    coming = [None, others[0], others[1], None, None, others[2]]
 
-    def bring_the_next() -> None:
-        system.now += GATHER_SECONDS / 2
+    def let_time_pass() -> None:
+        system.now += GATHER_SECONDS / 4
         if not coming:
             system.consumer.stop()
         elif (body := coming.pop(0)) is not None:
             queue.waiting.append(Delivery(body, 0, body))
 
-    queue.when_empty = bring_the_next
+    queue.when_empty = let_time_pass
     system.consumer.run()
 
-    assert [len(batches) for batches in system.writer.written] == [3, 1]
-    assert queue.waits[:4] == [TAKE_SECONDS, 0, GATHER_SECONDS, GATHER_SECONDS / 2]
+    assert [len(batches) for batches in system.writer.written] == [1, 2, 1]
+    waits = [TAKE_SECONDS, 0, TAKE_SECONDS, GATHER_SECONDS * 3 / 4, GATHER_SECONDS / 2]
+    assert queue.waits[:5] == pytest.approx(waits)
 
 
-def test_one_that_comes_alone_waits_for_no_other(system: System) -> None:
+def test_one_that_comes_after_a_quiet_moment_waits_for_no_other(system: System) -> None:
     queue = system.queue(*messages_of("a@example.com"))
     system.consumer.run()
     assert queue.waits == [TAKE_SECONDS, 0, TAKE_SECONDS]
