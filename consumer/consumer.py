@@ -128,7 +128,8 @@ class Consumer:
             taken.add(delivery)
             if suspect:
                 break
-        self._gather_until = self._elapsed() + GATHER_SECONDS
+        if taken.deliveries:
+            self._gather_until = self._elapsed() + GATHER_SECONDS
         return taken
 
     def _write(self, queue: Queue, taken: _Taken) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from uuid import uuid4
 
@@ -84,6 +85,20 @@ class System:
         queue.when_empty = stop_if_all_is_acknowledged
         self.queues.append(queue)
         return queue
+
+    def let_come(self, queue: FakeQueue, bodies: Sequence[bytes | None], *, every: float) -> None:
+        """Each time the queue is found empty, `every` seconds pass and the next of `bodies` comes, or nothing
+        where that is None; after the last one the consumer stops."""
+        coming = deque(bodies)
+
+        def let_time_pass() -> None:
+            self.now += every
+            if not coming:
+                self.consumer.stop()
+            elif (body := coming.popleft()) is not None:
+                queue.waiting.append(Delivery(body, 0, body))
+
+        queue.when_empty = let_time_pass
 
     def stored(self) -> set[str]:
         """The emails of the leads in the database."""

@@ -48,16 +48,7 @@ def test_what_is_there_is_written_in_one_transaction(system: System) -> None:
 def test_what_comes_soon_after_a_transaction_is_gathered_for_the_next(system: System) -> None:
     first, *others = messages_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
     queue = system.queue(first)
-    coming = [None, others[0], others[1], None, None, others[2]]
-
-    def let_time_pass() -> None:
-        system.now += GATHER_SECONDS / 4
-        if not coming:
-            system.consumer.stop()
-        elif (body := coming.pop(0)) is not None:
-            queue.waiting.append(Delivery(body, 0, body))
-
-    queue.when_empty = let_time_pass
+    system.let_come(queue, [None, others[0], others[1], None, None, others[2]], every=GATHER_SECONDS / 4)
     system.consumer.run()
 
     assert [len(batches) for batches in system.writer.written] == [1, 2, 1]
@@ -69,6 +60,14 @@ def test_one_that_comes_after_a_quiet_moment_waits_for_no_other(system: System) 
     queue = system.queue(*messages_of("a@example.com"))
     system.consumer.run()
     assert queue.waits == [TAKE_SECONDS, 0, TAKE_SECONDS]
+
+
+def test_nor_does_one_that_comes_soon_after_nothing_was_there(system: System) -> None:
+    queue = system.queue()
+    system.let_come(queue, [None, *messages_of("a@example.com"), None], every=GATHER_SECONDS / 4)
+    system.consumer.run()
+
+    assert queue.waits[:3] == [TAKE_SECONDS, TAKE_SECONDS, 0]
 
 
 def test_a_transaction_is_closed_at_1000_leads(system: System) -> None:
