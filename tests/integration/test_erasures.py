@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Boolean, Connection, Date, Engine, Integer, Text, cast, func, or_, select
+from sqlalchemy import Boolean, Connection, Date, Engine, Integer, Text, cast, delete, func, or_, select
 
 from consumer.log_writer import LogWriter
 from consumer.writer import NotWritten
@@ -110,6 +110,18 @@ def test_the_person_may_be_posted_anew_and_is_no_duplicate(
     write(engine, anew)
 
     assert [(row.id, row.status) for row in rows(engine, leads)] == [(anew.id, "stored")]
+
+
+def test_a_key_goes_even_when_its_lead_is_not_there_any_more(
+    engine: Engine, admin: Caller, partner: Person
+) -> None:
+    write(engine, make_lead(client_id=partner.id, email=ADA))
+    with engine.begin() as connection:
+        connection.execute(delete(leads))
+
+    assert erase(admin) == 0
+
+    assert number_of(engine, duplicate_keys) == 0
 
 
 def test_what_was_on_its_way_does_not_come_back(engine: Engine, admin: Caller, partner: Person) -> None:
