@@ -44,7 +44,8 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
         connection.execute(delete(duplicate_keys).where(of_anybody, of_email))
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
-    found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
+    stored = [leads.c.email_key == sort_key(email), *LeadFilter().of_leads(by_kind=True)]
+    found = _Found(stored, parked)
     erased = _erase(engine, erasures, found, {email, text}, now)
     with writing(engine).begin() as connection:
         # The hash without its key says nothing of the email.
