@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
+from tests.bench.svg import svg
+
 PICTURE = Path("docs") / "growth.svg"
 READS = {
     "first page": "#2f6fb0",
@@ -38,16 +40,10 @@ def write(inserts: Mapping[int, Sequence[float]], reads: Mapping[int, Mapping[st
 
 def picture(charts: Sequence[tuple[str, Lines]]) -> str:
     """The charts one below the other, as SVG."""
-    height = HEIGHT * len(charts)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" role="img">',
-        f"<style>{STYLE}</style>",
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
-    ]
+    parts: list[str] = []
     for place, (title, lines) in enumerate(charts):
         parts += [f'<g transform="translate(0 {place * HEIGHT})">', *_chart(title, lines), "</g>"]
-    return "\n".join([*parts, "</svg>", ""])
+    return svg(WIDTH, HEIGHT * len(charts), STYLE, parts)
 
 
 def _chart(title: str, lines: Lines) -> list[str]:

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 
 from tests.bench.results import AT_MOST, FOLDER, Measure, Section, find, load
+from tests.bench.svg import svg
 
 PAGE = Path("docs") / "benchmarks.md"
 PICTURE = Path("docs") / "benchmarks.svg"
@@ -163,16 +164,12 @@ def picture(sections: Sequence[Section]) -> str:
     height = 60 + LINE * len(bars)
     longest = max((found.high for _, found in bars), default=1.0)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" role="img">',
-        f"<style>{STYLE}</style>",
-        f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
         '<text class="title" x="16" y="28">'
         "CPU of the web worker for each accepted lead, µs (less is better)</text>",
     ]
     for index, (label, found) in enumerate(bars):
         parts += bar(label, found, 48 + LINE * index, (WIDTH - LEFT - RIGHT) / longest)
-    return "\n".join([*parts, "</svg>", ""])
+    return svg(WIDTH, height, STYLE, parts)
 
 
 def bar(label: str, found: Measure, top: int, scale: float) -> list[str]:

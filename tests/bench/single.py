@@ -147,19 +147,15 @@ def measures(turns: Mapping[str, Sequence[Turn]]) -> list[Measure]:
     over_empty = "web-worker CPU of `POST /api/leads` ÷ an empty Flask POST"
     return [
         measure("over_empty_flask", over_empty, "×", ratios(web[OURS], web[EMPTY]), at_most=1.5),
-        measure(
-            "literal_over_ours",
-            "the literal way ÷ ours, web-worker CPU",
-            "×",
-            ratios(web[LITERAL], web[OURS]),
-            at_least=4,
-        ),
-        measure(
-            "fastapi_over_ours",
-            "FastAPI ÷ ours, web-worker CPU",
-            "×",
-            ratios(web[FASTAPI], web[OURS]),
-            at_least=3,
+        *(
+            measure(
+                f"{rival}_over_ours",
+                f"{NAMES[rival]} ÷ ours, web-worker CPU",
+                "×",
+                ratios(web[rival], web[OURS]),
+                at_least=times,
+            )
+            for rival, times in ((LITERAL, 4), (FASTAPI, 3))
         ),
         measure(
             "full_log", "more web-worker CPU per lead with the request log on full", "%", percent, at_most=15
