@@ -28,6 +28,9 @@ from gunicorn.http.message import Request
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
+# The names of the headers of an answer, in their order, where gunicorn took them as they were.
+_plain_names: set[tuple[str, ...]] = set()
+MAX_NAMES = 256
 _STATUS = {LimitRequestLine: 414, LimitRequestHeaders: 431}
 LAST_SECONDS = 1.0  # for the request of a connection that was accepted just before the end
 LOOK_SECONDS = 0.5  # between looks for connections that were quiet for too long
@@ -54,6 +57,18 @@ class _Response(wsgi.Response):  # type: ignore[misc]
     """gunicorn's, which sends the headers and then the body: 25 µs more than both at once."""
 
     headers_sent: bool
+
+    def process_headers(self, headers: list[tuple[str, str]]) -> None:
+        """Names that were looked at once are not looked at again, and values all at once: 1 µs, not 5."""
+        names = tuple([name for name, _ in headers])
+        if names in _plain_names and wsgi.HEADER_VALUE_RE.fullmatch("".join([value for _, value in headers])):
+            self.headers = list(headers)
+            self.response_length = int(headers[names.index("Content-Length")][1])
+            return
+        super().process_headers(headers)
+        # It has kept them all, so none of them is for it.
+        if len(self.headers) == len(names) and "Content-Length" in names and len(_plain_names) < MAX_NAMES:
+            _plain_names.add(names)
 
     def write(self, arg: bytes) -> None:
         if self.headers_sent or self._omits_body or self.upgrade or len(arg) != self.response_length:
