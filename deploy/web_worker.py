@@ -24,7 +24,7 @@ from gunicorn import util
 from gunicorn.config import Config
 from gunicorn.http import wsgi
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
-from gunicorn.http.message import Request
+from gunicorn.http.message import Request, _ip_in_allow_list
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -42,15 +42,14 @@ class _Request(Request):  # type: ignore[misc]
     """gunicorn's, which takes the peer's address apart anew for each request: 8 µs."""
 
     def _peer_is_trusted_proxy(self) -> bool:
-        return _is_trusted(self.peer_addr, self.cfg)
+        peer = self.peer_addr
+        return not isinstance(peer, tuple) or _is_trusted(peer[0], self.cfg)
 
 
 @lru_cache(maxsize=1024)
-def _is_trusted(peer: Any, cfg: Config) -> bool:
-    """Whether gunicorn believes what `peer` says in headers of proxies."""
-    message = Request.__new__(Request)
-    message.cfg, message.peer_addr = cfg, peer
-    return bool(message._peer_is_trusted_proxy())
+def _is_trusted(address: str, cfg: Config) -> bool:
+    """Whether gunicorn believes what is said from there in headers of proxies."""
+    return bool(_ip_in_allow_list(address, cfg.forwarded_allow_ips, cfg.forwarded_allow_networks()))
 
 
 class _Response(wsgi.Response):  # type: ignore[misc]
