@@ -25,7 +25,7 @@ from shared.database import forget_deleted, upsert, writing
 from shared.emails_in_text import emails_in
 from shared.erasures import Erasures
 from shared.lead_counting import Counted, rows_of_counts
-from shared.models import duplicate_keys, idempotency_keys, lead_counts, leads, quarantined_leads
+from shared.models import app_users, duplicate_keys, idempotency_keys, lead_counts, leads, quarantined_leads
 
 CHUNK = 500  # leads that are deleted in one transaction
 
@@ -38,10 +38,14 @@ def erase_email(engine: Engine, erasures: Erasures, email: str, now: datetime) -
     with writing(engine).begin() as connection:
         erasures.note(connection, now, emails=[email])
     with writing(engine).begin() as connection:
-        connection.execute(delete(duplicate_keys).where(duplicate_keys.c.email_hash == email_hash))
+        # Of each partner, as the primary key begins with it: else every key there is would be read.
+        of_anybody = duplicate_keys.c.client_id.in_(connection.scalars(select(app_users.c.id)).all())
+        of_email = duplicate_keys.c.email_hash == email_hash
+        connection.execute(delete(duplicate_keys).where(of_anybody, of_email))
     text = normalised(email)
     parked = or_(_parked.email_hash == email_hash, _parked.id.in_(_messages_with(engine, text)))
-    found = _Found(LeadFilter(email_key=sort_key(email)).of_leads(by_kind=True), parked)
+    stored = [leads.c.email_key == sort_key(email), *LeadFilter().of_leads(by_kind=True)]
+    found = _Found(stored, parked)
     erased = _erase(engine, erasures, found, {email, text}, now)
     with writing(engine).begin() as connection:
         # The hash without its key says nothing of the email.

@@ -72,7 +72,7 @@ def walk(engine: Engine, wanted: LeadFilter, *, for_admin: bool) -> Iterator[lis
             rows = read_rows(connection, listing, total)
             there_is_more = len(rows) > CHUNK
             rows = rows[:CHUNK]
-            leads = lead_bodies(connection, rows, for_admin=for_admin)
+            leads = lead_bodies(rows, for_admin=for_admin)
         yield leads
         if not there_is_more:
             return

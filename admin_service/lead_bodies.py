@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import orjson
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import ColumnElement, FromClause, Join, Row
 
-from shared.models import app_users
+from shared.models import app_users, leads
 from shared.times import format_time
 
 SENT = (
@@ -27,32 +27,56 @@ SENT = (
 )
 
 
-def lead_bodies(connection: Connection, rows: Sequence[Row[Any]], *, for_admin: bool) -> list[dict[str, Any]]:
-    """The leads in rows of `leads`; for admins with the email of the partner who sent them."""
+# What is read of a lead: the driver takes 2 µs for each value.
+COLUMNS = (
+    leads.c.id,
+    leads.c.status,
+    leads.c.duplicate_of,
+    leads.c.replay_of,
+    leads.c.test,
+    leads.c.client_id,
+    leads.c.first_name,
+    leads.c.last_name,
+    leads.c.email,
+    leads.c.phone,
+    leads.c.date_of_birth,
+    leads.c.city,
+    leads.c.zip_code,
+    leads.c.province_code,
+    leads.c.country_code,
+    leads.c.verticals,
+    leads.c.client_reference,
+    leads.c.additional_data,
+    leads.c.request_id,
+    leads.c.received_at,
+    leads.c.stored_at,
+    app_users.c.email.label("client_email"),
+)
+
+
+def with_client(found: FromClause, client_id: ColumnElement[int] = leads.c.client_id) -> Join:
+    """What was found, and the user who sent it, if it is one that we know."""
+    return found.outerjoin(app_users, app_users.c.id == client_id)
+
+
+def lead_bodies(rows: Sequence[Row[Any]], *, for_admin: bool) -> list[dict[str, Any]]:
+    """The leads in rows of COLUMNS; for admins with the email of the partner who sent them."""
     bodies = [_lead_body(row) for row in rows]
-    return _with_client_email(connection, bodies) if for_admin else bodies
+    return _with_client_email(bodies, rows) if for_admin else bodies
 
 
-def quarantined_bodies(
-    connection: Connection, rows: Sequence[Row[Any]], *, for_admin: bool
-) -> list[dict[str, Any]]:
-    """The same for rows of `quarantined_leads`, with the reason; for admins in more words."""
+def quarantined_bodies(rows: Sequence[Row[Any]], *, for_admin: bool) -> list[dict[str, Any]]:
+    """The same for rows of `quarantined_leads` with a `client_email`, and with the reason; for admins in more
+    words."""
     bodies = [_quarantined_body(row) for row in rows]
     if not for_admin:
         return bodies
     bodies = [body | {"detail": row.detail} for body, row in zip(bodies, rows, strict=True)]
-    return _with_client_email(connection, bodies)
+    return _with_client_email(bodies, rows)
 
 
-def _with_client_email(connection: Connection, bodies: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    clients = {body["clientId"] for body in bodies}
-    emails: dict[int, str] = {
-        user.id: user.email
-        for user in connection.execute(
-            select(app_users.c.id, app_users.c.email).where(app_users.c.id.in_(clients))
-        )
-    }
-    return [body | {"clientEmail": emails.get(body["clientId"])} for body in bodies]
+def _with_client_email(bodies: list[dict[str, Any]], rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    return [body | {"clientEmail": row.client_email} for body, row in zip(bodies, rows, strict=True)]
 
 
 def _lead_body(row: Row[Any]) -> dict[str, Any]:

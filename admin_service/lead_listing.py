@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, and_, bindparam, select, union_all
 
+from admin_service.lead_bodies import COLUMNS, with_client
 from admin_service.lead_cursors import Cursor
-from admin_service.lead_filters import LeadFilter
+from admin_service.lead_filters import SHAPES, LeadFilter
 from admin_service.lead_hours import skip_leads
 from admin_service.lead_order import Order, is_by_kind
 from admin_service.lead_totals import COUNTED, Total, rows_up_to, total_of
@@ -63,17 +65,28 @@ def read_page(connection: Connection, listing: Listing, now: Clock = utc_now) ->
 
 def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequence[Row[Any]]:
     """The leads of the page and the one after it; `total` says about how many the whole list has."""
-    order, wanted = listing.order, listing.wanted
-    offset = (listing.page - 1) * listing.limit
-    places: list[ColumnElement[bool]] = []
+    order, wanted, need = listing.order, listing.wanted, listing.limit + 1
+    offset, place = (listing.page - 1) * listing.limit, {}
     if listing.cursor is not None:
-        places, offset = [order.after(listing.cursor.place)], 0
+        offset, place = 0, order.values_of(listing.cursor.place)
     elif order.name == "createdAt" and wanted.is_counted and offset >= SKIPPED_BY_READING:
         wanted, offset = skip_leads(connection, wanted, offset, descending=order.descending)
     index = order.index(wanted, few=total.is_exact and total.number <= COUNTED)
-    parts = [wanted]
+    kinds = total.kinds if is_by_kind(index) else ()
+    statement = _statement(wanted.shape, order, index, kinds, bool(place))
+    values = {"need": need, "offset": offset, "reach": offset + need, **place}
+    return connection.execute(statement, wanted.values | values).all()
+
+
+@lru_cache(SHAPES)
+def _statement(
+    shape: LeadFilter, order: Order, index: str, kinds: tuple[tuple[str, bool], ...], after_place: bool
+) -> Select[Any]:
+    """The leads after the first `offset`, or after the place, `need` at most."""
+    parts = [shape]
     if is_by_kind(index):
-        parts = wanted.of_each_kind(total.kinds) or wanted.of_each_kind()
+        parts = shape.of_each_kind(kinds) or shape.of_each_kind()
+    places = [order.after_place()] if after_place else []
     # Found in the index first: what is skipped on the way need not be read in full.
     found = _in_order(
         order,
@@ -84,19 +97,19 @@ def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequenc
             .with_hint(leads, f"FORCE INDEX ({index})", "mysql")
             for part in parts
         ],
-        listing.limit + 1,
-        offset,
     )
     same = and_(leads.c.received_at == found.c.received_at, leads.c.id == found.c.id)
-    statement = select(leads).select_from(found.join(leads, same)).order_by(*order.clauses())
-    return connection.execute(statement).all()
+    columns = dict.fromkeys([*COLUMNS, *order.columns])
+    return select(*columns).select_from(with_client(found.join(leads, same))).order_by(*order.clauses())
 
 
-def _in_order(order: Order, parts: Sequence[Select[Any]], need: int, offset: int) -> Subquery:
+def _in_order(order: Order, parts: Sequence[Select[Any]]) -> Subquery:
     """The `need` leads after the first `offset` of all `parts`, each of which has an index in that order."""
+    need: ColumnElement[int] = bindparam("need")
+    offset: ColumnElement[int] = bindparam("offset")
     if len(parts) == 1:
         return parts[0].limit(need).offset(offset).subquery("found")
-    firsts = [select(part.limit(offset + need).subquery()) for part in parts]
+    firsts = [select(part.limit(bindparam("reach")).subquery()) for part in parts]
     merged = union_all(*firsts).subquery("merged")
     return (
         select(merged.c.received_at, merged.c.id)

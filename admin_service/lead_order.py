@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, or_
+from sqlalchemy import ColumnElement, Row, and_, bindparam, or_
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from admin_service.lead_filters import LeadFilter
@@ -60,9 +60,13 @@ class Order:
         """Where a lead stands in this order: the values of `columns`."""
         return [row._mapping[column] for column in self.columns]
 
-    def after(self, place: Sequence[Any]) -> ColumnElement[bool]:
-        """The leads that come after that place."""
-        return _after(self.columns, place, self.descending)
+    def after_place(self) -> ColumnElement[bool]:
+        """The leads that come after the place in `values_of` it."""
+        return _after(list(enumerate(self.columns)), self.descending)
+
+    def values_of(self, place: Sequence[Any]) -> dict[str, Any]:
+        """What `after_place` compares with."""
+        return {_name(number): value for number, value in enumerate(place)}
 
     def index(self, wanted: LeadFilter, *, few: bool) -> str:
         """The index that MySQL is to read the leads by: left to itself it takes a wrong one at times.
@@ -92,13 +96,16 @@ def _index_by_creation(wanted: LeadFilter) -> str:
     return _INDEXES["createdAt"][of_client] if of_client or wanted.is_of_some_kind else "PRIMARY"
 
 
-def _after(
-    columns: Sequence[ColumnElement[Any]], place: Sequence[Any], descending: bool
-) -> ColumnElement[bool]:
+def _after(columns: Sequence[tuple[int, ColumnElement[Any]]], descending: bool) -> ColumnElement[bool]:
     """`a <= x and (a < x or (a = x and …))`: for a comparison of rows MariaDB would read the whole index."""
-    column, value = columns[0], place[0]
+    (number, column), *others = columns
+    value: ColumnElement[Any] = bindparam(_name(number))
     past: ColumnElement[bool] = column < value if descending else column > value
-    if len(columns) == 1:
+    if not others:
         return past
-    rest = _after(columns[1:], place[1:], descending)
+    rest = _after(others, descending)
     return and_(column <= value if descending else column >= value, or_(past, and_(column == value, rest)))
+
+
+def _name(number: int) -> str:
+    return f"place_{number}"

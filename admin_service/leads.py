@@ -44,7 +44,7 @@ def list_leads() -> Response:
     cursor = read_cursor(query["cursor"], wanted, order) if "cursor" in query else None
     with reading(engine_of_app()).connect() as connection:
         page = read_page(connection, Listing(wanted, order, query["limit"], query["page"], cursor))
-        items = lead_bodies(connection, page.rows, for_admin=client_id is None)
+        items = lead_bodies(page.rows, for_admin=client_id is None)
     data = page_of(items, page.number, query["limit"], page.total.number, is_exact=page.total.is_exact)
     data["pagination"]["nextCursor"] = write_cursor(page.end, wanted, order) if page.end else None
     return success(200, "Leads", data, READ_HEADERS)

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, event
 
 READ_SECONDS = 5
 PATIENCE_SECONDS = READ_SECONDS + 2  # of a service that answers people; a statement ends by itself before
+_SECONDS = "leadgate.reading"  # of a connection: how long a statement may take, None unless it reads
 _STEPS = 10_000  # of SQLite's virtual machine between two looks at the clock: about a millisecond
 
 
@@ -19,23 +20,34 @@ def reading(engine: Engine) -> Engine:
 
 
 def limit_reads_of_mysql(engine: Engine) -> None:
-    """Makes `reading` true of an engine for MySQL or MariaDB."""
+    """Makes `reading` true of an engine for MySQL or MariaDB.
+
+    A connection stays in the state it was last used in, so that a read after a read says nothing of it: to
+    say it for each transaction, and the time for each statement, took 110 µs a request.
+    """
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        if _is_reading(connection):
-            connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        seconds = READ_SECONDS if _is_reading(connection) else None
+        if connection.info.get(_SECONDS) != seconds:
+            is_mariadb = getattr(connection.dialect, "is_mariadb", False)
+            connection.exec_driver_sql(_session(seconds, is_mariadb=is_mariadb))
+            connection.info[_SECONDS] = seconds  # as long as it is the same connection to the server
 
-    @event.listens_for(engine, "before_cursor_execute", retval=True)
-    def limit(
-        connection: Connection, _cursor: Any, statement: str, parameters: Any, *_: Any
-    ) -> tuple[str, Any]:
-        if not _is_reading(connection) or not statement.startswith("SELECT"):
-            return statement, parameters
-        if getattr(connection.dialect, "is_mariadb", False):
-            return f"SET STATEMENT max_statement_time={READ_SECONDS} FOR {statement}", parameters
-        hint = f"/*+ MAX_EXECUTION_TIME({int(READ_SECONDS * 1000)}) */"
-        return statement.replace("SELECT", f"SELECT {hint}", 1), parameters
+
+def _session(seconds: float | None, *, is_mariadb: bool) -> str:
+    """One statement, so that all of it holds or nothing. Without `seconds`, for transactions that write."""
+    isolation, read_only = ("READ-COMMITTED", 0) if seconds is None else ("REPEATABLE-READ", 1)
+    if is_mariadb:
+        limit = "max_statement_time = " + ("DEFAULT" if seconds is None else str(seconds))
+        return (
+            f"SET SESSION tx_isolation = '{isolation}', SESSION tx_read_only = {read_only}, SESSION {limit}"
+        )
+    limit = "max_execution_time = " + ("DEFAULT" if seconds is None else str(int(seconds * 1000)))
+    return (
+        f"SET SESSION transaction_isolation = '{isolation}', "
+        f"SESSION transaction_read_only = {read_only}, SESSION {limit}"
+    )
 
 
 def limit_reads_of_sqlite(engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""Where a process spends its CPU, by module: samples of its main thread, written to a file at its end.
+"""Where a process spends its CPU, by module: samples of its main thread, written to a file in the end.
 
 The kernel sends SIGPROF after so much CPU, not after so much time, and the handler sees what the main thread
 is doing, which under gevent is every greenlet. A sample counts for the innermost frame that is no part of
@@ -13,7 +13,7 @@ import json
 import os
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -26,8 +26,8 @@ SHOWN = 12
 REST = "everything else"
 
 
-def sample() -> None:
-    """From now on, until the process ends."""
+def sample() -> Callable[[], None]:
+    """From now on until the process ends, or what is returned is called."""
     found: Counter[str] = Counter()
 
     def take(_: int, frame: FrameType | None) -> None:
@@ -45,6 +45,7 @@ def sample() -> None:
     signal.signal(signal.SIGPROF, take)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL_SECONDS, INTERVAL_SECONDS)
     atexit.register(finish)
+    return finish
 
 
 def layer_of(file: str) -> str:

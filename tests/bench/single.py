@@ -6,10 +6,12 @@ import json
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
+from tests.bench import systems
 from tests.bench.leads import Leads
 from tests.bench.load import Load
 from tests.bench.processes import CpuClock
@@ -19,7 +21,8 @@ from tests.bench.servers import LeadsLost, Servers
 from tests.bench.systems import Installation, Running, check_stored, token, wait_until_stored
 
 WARM_SECONDS = 0.7
-SECONDS = 3.0
+SECONDS = 2.0
+MORE_ROUNDS = 2  # so many times those of other sections: what is compared here is close together
 SETTLE_SECONDS = 10.0
 
 TITLE = "One lead a request"
@@ -38,6 +41,17 @@ NAMES = {
     FULL: "ours, request log on full",
     FASTAPI: "FastAPI",
     LITERAL: "the literal way",
+}
+APPS = {
+    OURS: systems.OURS,
+    EMPTY: "tests.bench.empty_flask:app",
+    FASTAPI: "tests.bench.fastapi_rival:app",
+    LITERAL: "tests.bench.literal:app",
+}
+PROFILED = {
+    OURS: "What one lead costs our web worker, by samples of its CPU",
+    EMPTY: "What an empty Flask POST costs its worker, the floor of ours",
+    FASTAPI: "What one lead costs FastAPI (what uvloop does outside of Python counts for what it calls next)",
 }
 
 
@@ -58,12 +72,12 @@ def run(installation: Installation, rounds: int) -> Findings:
         running = {
             OURS: stack.enter_context(installation.gunicorn()),
             FULL: stack.enter_context(installation.gunicorn(API_LOG="full")),
-            EMPTY: stack.enter_context(installation.gunicorn("tests.bench.empty_flask:app")),
-            LITERAL: stack.enter_context(installation.gunicorn("tests.bench.literal:app")),
-            FASTAPI: stack.enter_context(installation.uvicorn("tests.bench.fastapi_rival:app")),
+            EMPTY: stack.enter_context(installation.gunicorn(APPS[EMPTY])),
+            LITERAL: stack.enter_context(installation.gunicorn(APPS[LITERAL])),
+            FASTAPI: stack.enter_context(installation.uvicorn(APPS[FASTAPI])),
         }
         leads, jwt = Leads(), token(running[OURS])
-        for _ in range(rounds):
+        for _ in range(MORE_ROUNDS * rounds):
             for name, service in running.items():
                 stored = installation.servers.stored()
                 turn, accepted = take_turn(installation, service, leads, jwt)
@@ -74,15 +88,27 @@ def run(installation: Installation, rounds: int) -> Findings:
                     check_stored(installation.servers, stored + accepted)
                 elif name != EMPTY:
                     settle_rival(installation.servers, name, accepted)
-    heading = "What one lead costs our web worker, by samples of its CPU"
-    return Findings(measures(turns), {heading: profile(installation, leads, jwt, turns[OURS])})
+    profiles = {
+        heading: profile(
+            installation, name, partial(take_turn, installation, leads=leads, jwt=jwt), turns[name]
+        )
+        for name, heading in PROFILED.items()
+    }
+    return Findings(measures(turns), profiles)
 
 
-def profile(installation: Installation, leads: Leads, jwt: str, turns: Sequence[Turn]) -> dict[str, float]:
-    """What our web worker's CPU of `turns` is spent on, in µs a lead, by one more turn that is sampled."""
-    path = installation.folder / "profile.json"
-    with installation.gunicorn("tests.bench.profiled_ingest:app", BENCH_PROFILE=str(path)) as service:
-        take_turn(installation, service, leads, jwt)
+def profile(
+    installation: Installation, name: str, load: Callable[[Running], object], turns: Sequence[Turn]
+) -> dict[str, float]:
+    """What a system's CPU of `turns` is spent on, in µs a lead, by one more turn that is sampled."""
+    path = installation.folder / f"{name}.json"
+    if name == FASTAPI:
+        serving = installation.uvicorn("tests.bench.profiled_fastapi:app", BENCH_PROFILE=str(path))
+    else:
+        app = "tests.bench.profiled_wsgi:app"
+        serving = installation.gunicorn(app, BENCH_APP=APPS[name], BENCH_PROFILE=str(path))
+    with serving as service:
+        load(service)
     return shares(json.loads(path.read_text()), statistics.median(turn.web for turn in turns))
 
 

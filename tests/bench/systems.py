@@ -83,11 +83,11 @@ class Installation:
             yield Running(children(process.pid)[0], port)
 
     @contextmanager
-    def uvicorn(self, app: str) -> Iterator[Running]:
+    def uvicorn(self, app: str, **variables: str) -> Iterator[Running]:
         """`app` on uvicorn in one process."""
         port = next(self._ports)
         command = [str(BIN / "uvicorn"), app, "--host", "127.0.0.1", "--port", str(port)]
-        with self._running([*command, "--no-access-log", "--log-level", "warning"], {}) as process:
+        with self._running([*command, "--no-access-log", "--log-level", "warning"], variables) as process:
             wait_until_ready(process, port)
             yield Running(process.pid, port)
 

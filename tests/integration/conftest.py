@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import Flask
+from sqlalchemy import Engine
 
+from shared.keys import KeyRing
+from tests.fakes import FakeProducer
+from tests.integration.calling import Caller, Person, add_admin, add_partner, new_app, running
 from tests.integration.transports import AMQP_PORT, Ends, RabbitTransport, SqliteTransport, Transport
 from tests.proxy import Proxy
 
@@ -38,3 +43,28 @@ def ends(request: pytest.FixtureRequest) -> Iterator[Ends]:
     ends = Ends(request.getfixturevalue(asked_for).settings)
     yield ends
     ends.close()
+
+
+@pytest.fixture
+def producer() -> FakeProducer:
+    """The queue end of the admin service."""
+    return FakeProducer()
+
+
+@pytest.fixture
+def app(engine: Engine, keys: KeyRing, producer: FakeProducer) -> Iterator[Flask]:
+    """The admin service; files that want it otherwise say so."""
+    with running(new_app("admin", engine, keys, producer=producer)) as app:
+        yield app
+
+
+@pytest.fixture
+def admin(engine: Engine, app: Flask) -> Caller:
+    """Somebody with ROLE_ADMIN who calls it."""
+    return add_admin(engine).calls(app)
+
+
+@pytest.fixture
+def partner(engine: Engine) -> Person:
+    """A partner without leads."""
+    return add_partner(engine)

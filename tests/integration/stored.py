@@ -26,11 +26,6 @@ def stored_ids(engine: Engine) -> list[UUID]:
         return list(connection.scalars(select(leads.c.id)))
 
 
-def stored_emails(engine: Engine) -> list[str]:
-    with engine.connect() as connection:
-        return list(connection.scalars(select(leads.c.email)))
-
-
 def receipts(engine: Engine) -> list[tuple[int, bool, int, int, int]]:
     """(sequence, void, leads, stored, quarantined) of every receipt."""
     return [

@@ -14,7 +14,7 @@ from shared.keys import KeyRing
 from shared.models import audit_log
 from shared.times import utc_now
 from tests.factories import PASSWORD
-from tests.integration.calling import USERS, Caller, Person, add_admin, add_partner, new_app
+from tests.integration.calling import USERS, Caller, Person, add_admin, new_app
 
 AS_MADE = {
     "email": "new@example.com",
@@ -42,11 +42,6 @@ def admin_person(engine: Engine) -> Person:
 def admin(app: Flask, admin_person: Person) -> Caller:
     headers = {"X-Forwarded-For": "192.0.2.7", "X-Request-ID": "order-7"}
     return Caller(app, {"X-AUTH-Token": admin_person.api_key} | headers)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
 
 
 class History:

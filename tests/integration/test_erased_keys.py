@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,37 +9,15 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.models import duplicate_keys, idempotency_keys, lead_batches, leads, quarantined_leads
 from shared.times import utc_now
 from tests.factories import make_batch, make_keyed_lead, make_lead, make_writer, sent_again
 from tests.fakes import FakeProducer
-from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error, new_app, running
+from tests.integration.calling import Caller, Person, is_error
 from tests.integration.stored import counted, number_of, rows, stored_ids
 
 ADA, GRACE = "ada@example.com", "grace@example.com"
-
-
-@pytest.fixture
-def producer() -> FakeProducer:
-    return FakeProducer()
-
-
-@pytest.fixture
-def app(engine: Engine, keys: KeyRing, producer: FakeProducer) -> Iterator[Flask]:
-    with running(new_app("admin", engine, keys, producer=producer)) as app:
-        yield app
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from flask import Flask
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
 
@@ -19,13 +18,12 @@ from admin_service import log_wiping
 from consumer.log_writer import LogWriter
 from consumer.writer import NotWritten
 from shared.erasures import Erasures
-from shared.keys import KeyRing
 from shared.models import api_request_logs, api_response_logs, leads, quarantined_leads
 from shared.queues import Delivery
 from shared.times import utc_now
 from tests.factories import EMAIL_HASHES, make_batch, make_exchange, make_lead, make_writer
 from tests.fakes import FakeQueue
-from tests.integration.calling import Caller, Person, add_admin, add_partner, new_app, running
+from tests.integration.calling import Caller, Person
 from tests.integration.stored import rows
 from tests.integration.test_erasures import FIRST, LAST, PausingErasures, erase
 
@@ -37,22 +35,6 @@ EMAILS = [
     "Ärger@exämple.com",
 ]
 OTHER = "somebody.else@example.com"
-
-
-@pytest.fixture
-def app(engine: Engine, keys: KeyRing) -> Iterator[Flask]:
-    with running(new_app("admin", engine, keys)) as app:
-        yield app
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
 
 
 def log(engine: Engine, *said: dict[str, Any]) -> None:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import Boolean, Connection, Date, Engine, Integer, Text, cast, func, or_, select
+from sqlalchemy import Boolean, Connection, Date, Engine, Integer, Text, cast, delete, func, or_, select
 
 from consumer.log_writer import LogWriter
 from consumer.writer import NotWritten
 from shared.columns import UtcTime
 from shared.erasures import Erased, Erasures
-from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.models import (
     api_request_logs,
@@ -32,7 +30,7 @@ from shared.queues import Delivery
 from shared.times import utc_now
 from tests.factories import EMAIL_HASHES, make_batch, make_exchange, make_lead, make_writer
 from tests.fakes import FakeProducer, FakeQueue
-from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error, new_app, running
+from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error
 from tests.integration.stored import counted, number_of, rows, stored_ids
 from tests.waiting import wait_until
 
@@ -40,27 +38,6 @@ ERASURES = "/admin/api/erasures"
 ADA = "Ada.Lovelace@example.com"
 NO_TEXT = (Integer, Boolean, Date, UtcTime)
 NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-def producer() -> FakeProducer:
-    return FakeProducer()
-
-
-@pytest.fixture
-def app(engine: Engine, keys: KeyRing, producer: FakeProducer) -> Iterator[Flask]:
-    with running(new_app("admin", engine, keys, producer=producer)) as app:
-        yield app
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
 
 
 def erase(admin: Caller, email: str = ADA) -> int:
@@ -133,6 +110,18 @@ def test_the_person_may_be_posted_anew_and_is_no_duplicate(
     write(engine, anew)
 
     assert [(row.id, row.status) for row in rows(engine, leads)] == [(anew.id, "stored")]
+
+
+def test_a_key_goes_even_when_its_lead_is_not_there_any_more(
+    engine: Engine, admin: Caller, partner: Person
+) -> None:
+    write(engine, make_lead(client_id=partner.id, email=ADA))
+    with engine.begin() as connection:
+        connection.execute(delete(leads))
+
+    assert erase(admin) == 0
+
+    assert number_of(engine, duplicate_keys) == 0
 
 
 def test_what_was_on_its_way_does_not_come_back(engine: Engine, admin: Caller, partner: Person) -> None:

@@ -18,7 +18,6 @@ from tests.integration.calling import (
     Caller,
     Person,
     add_admin,
-    add_partner,
     is_error,
     log_in,
     new_app,
@@ -48,11 +47,6 @@ def far_engine(way: Proxy, mariadb_url: str) -> Iterator[Engine]:
     engine = open_database(way.instead_of(mariadb_url))
     yield engine
     engine.dispose()
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
 
 
 @pytest.fixture

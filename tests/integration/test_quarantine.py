@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
-from shared.keys import KeyRing
 from shared.messages import Lead
 from shared.models import audit_log, lead_batches, leads, quarantined_leads
 from shared.queues import Delivery
@@ -23,38 +21,14 @@ from tests.integration.calling import (
     Answer,
     Caller,
     Person,
-    add_admin,
     add_partner,
     is_error,
-    new_app,
-    running,
 )
 from tests.integration.stored import counted, number_of, rows, stored_ids
 
 QUARANTINE = "/admin/api/quarantine"
 SENTENCE = "Quarantined lead not found"
 NOBODY = "00000000-0000-4000-8000-000000000000"
-
-
-@pytest.fixture
-def producer() -> FakeProducer:
-    return FakeProducer()
-
-
-@pytest.fixture
-def app(engine: Engine, keys: KeyRing, producer: FakeProducer) -> Iterator[Flask]:
-    with running(new_app("admin", engine, keys, producer=producer)) as app:
-        yield app
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
 
 
 def park(engine: Engine, *parked: Lead) -> list[str]:

@@ -35,11 +35,6 @@ MYSQL_PORT = 3306
 HELD_UP_SECONDS = 10.0
 
 
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
-
-
 def rejecting(engine: Engine, keys: KeyRing, **settings: Any) -> Flask:
     """The ingest service on that database."""
     url = engine.url.render_as_string(hide_password=False)

@@ -16,22 +16,12 @@ from shared.messages import Lead
 from shared.models import app_users, leads, quarantined_leads
 from shared.times import format_time
 from tests.factories import NOON, make_batch, make_lead, make_writer
-from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error, new_app
+from tests.integration.calling import Caller, Person, add_partner, is_error, new_app
 
 
 @pytest.fixture
 def app(engine: Engine, keys: KeyRing) -> Flask:
     return new_app("admin", engine, keys)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
 
 
 def store(engine: Engine, *sent: Lead) -> None:

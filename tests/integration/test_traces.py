@@ -17,7 +17,7 @@ from shared.messages import Lead
 from shared.times import format_time
 from tests.factories import NOON, make_batch, make_exchange, make_keyed_lead, make_lead, make_writer
 from tests.fakes import FakeProducer, FakeQueue
-from tests.integration.calling import Caller, Person, add_admin, add_partner, is_error, new_app, running
+from tests.integration.calling import Caller, Person, is_error, new_app, running
 
 STORED_AT = NOON + timedelta(minutes=2)
 
@@ -30,16 +30,6 @@ def producer() -> FakeProducer:
 @pytest.fixture
 def app(engine: Engine, keys: KeyRing, producer: FakeProducer) -> Flask:
     return new_app("admin", engine, keys, producer=producer)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
-
-
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
 
 
 def log_exchange(engine: Engine, lead: Lead, seconds_before: float = 0.001, **changes: Any) -> Exchange:

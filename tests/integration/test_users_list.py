@@ -24,11 +24,6 @@ def app(engine: Engine, keys: KeyRing) -> Flask:
     return new_app("admin", engine, keys)
 
 
-@pytest.fixture
-def admin(engine: Engine, app: Flask) -> Caller:
-    return add_admin(engine).calls(app)
-
-
 def emails(admin: Caller, query: str = "") -> list[str]:
     """The emails on a page of the list."""
     answer = admin.get(f"{USERS}?{query}")

@@ -18,7 +18,6 @@ from tests.factories import NOON, make_batch, make_lead, make_writer
 from tests.integration.stored import assert_all_stored_once, counted, number_of, receipts, rows, stored_ids
 
 LATER = NOON + timedelta(hours=1)
-SHOWN_COUNTS = ("client_id", "test", "status", "grain", "bucket", "leads")
 
 
 def some_leads(number: int) -> list[Lead]:

@@ -13,7 +13,7 @@ from tests.bench.sampling import REST, ROOT, SHOWN, layer_of, shares
         ("/x/lib/python3.11/site-packages/pika/adapters/select_connection.py", "pika"),
         ("/x/lib/python3.11/site-packages/typing_extensions.py", "typing_extensions"),
         (f"{ROOT}shared/limits.py", "shared/limits.py"),
-        (f"{ROOT}tests/bench/profiled_ingest.py", ""),
+        (f"{ROOT}tests/bench/profiled_wsgi.py", ""),
         (f"{sysconfig.get_path('stdlib')}/json/decoder.py", ""),
         ("<string>", ""),
     ],
