@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, func, insert, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, insert, select
 
 from shared.database import insert_many, upsert
 from shared.messages import Batch
@@ -112,9 +112,10 @@ def _missing(connection: Connection, batches: Sequence[tuple[Batch, int]]) -> li
     return list(found.values())
 
 
-def _receipts_between() -> Select[tuple[int, int]]:
+def _receipts_between() -> Select[Any]:
     """First and last number of each receipt of a `producer` that may cover one of `low` to `high`."""
-    table, low = lead_batches.c, bindparam("low")
+    table = lead_batches.c
+    low: BindParameter[int] = bindparam("low")
     of_producer = table.producer_id == bindparam("producer")
     # A compacted receipt that covers `low` begins before it.
     begin = select(func.max(table.sequence)).where(of_producer, table.sequence <= low).scalar_subquery()

@@ -31,7 +31,7 @@ from shared.times import Clock, utc_now
 # second for us to send it (WRITER_SESSION) and one for the database.
 COMMIT_SECONDS = FEED_DELAY_SECONDS - 2.0
 
-# For so long after a commit the database is taken to be there: to ask it costs a seventh of what a transaction
+# For so long after a commit the database is taken to be there: to ask costs a seventh of what a transaction
 # of 85 leads does.
 PING_SECONDS = 1.0
 

@@ -54,8 +54,8 @@ def open_database(
             "write_timeout": patience,
             "init_command": ", ".join(filter(None, [SESSION, session])),
             "conv": CONVERSIONS,
-            # Without FOUND_ROWS, which SQLAlchemy would ask for: rows that an upsert has found and left as they
-            # are do not count, so their number says at once whether there are any.
+            # Without FOUND_ROWS, which SQLAlchemy would ask for, rows that an upsert finds and leaves as they
+            # are do not count: what is counted are new ones.
             "client_flag": 0,
         },
     )
@@ -183,7 +183,8 @@ def upsert(
     """Inserts `rows`, many in a statement; where a primary key is there already, columns in `add` are summed
     up, of `greatest` the larger value stays, of `replace` the new one, and all others stay as they are.
 
-    Returns how many were not there, if none of these is named. `rows` have the same columns and must be sorted by primary key: unsorted upserts of two writers deadlock.
+    Returns how many were not there, if none of these is named. `rows` have the same columns and must be
+    sorted by primary key: unsorted upserts of two writers deadlock.
     """
     if not rows:
         return 0
@@ -194,8 +195,8 @@ def upsert(
 
 
 def insert_many(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> int:
-    """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns. Returns how
-    many rows it has inserted."""
+    """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns. Returns
+    how many rows it has inserted."""
     if connection.dialect.name == "sqlite":
         return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
     return insert_written(connection, statement, rows)

@@ -53,8 +53,8 @@ def test_a_thousand_idempotency_keys_take_one_execution_more_than_none(engine: E
 
     # They are claimed; as all are new, none is read.
     assert executions(engine, keyed) == without + 1
-    # Those that hold them are read, the leads that are there too, and the receipt is corrected; but no lead is
-    # written.
+    # Those that hold them are read, the leads that are there too, and the receipt is corrected; but no lead
+    # is written.
     assert executions(engine, [sent_again(lead, city="Bonn") for lead in keyed]) <= without + 4
 
 

@@ -91,8 +91,8 @@ class System:
         return queue
 
     def let_come(self, queue: FakeQueue, *bodies: tuple[float, bytes]) -> None:
-        """Each of `bodies` comes at its time, and time passes while they are waited for; after the last one the
-        consumer stops."""
+        """Each of `bodies` comes at its time, and time passes while they are waited for; after the last one
+        the consumer stops."""
         coming = deque(bodies)
 
         def let_time_pass() -> None:
