@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
@@ -12,9 +14,11 @@ from tests.bench.leads import Leads
 from tests.bench.load import CONNECTIONS, Load
 from tests.bench.processes import CpuClock
 from tests.bench.results import Findings, Measure, measure
-from tests.bench.systems import Installation, check_stored, token, wait_until_stored
+from tests.bench.sampling import shares
+from tests.bench.systems import Installation, Running, check_stored, token, wait_until_stored
 
 SECONDS = 3.0
+WARM_SECONDS = 0.7
 BATCHES = 40
 PARTS = {
     "web": "web worker",
@@ -35,28 +39,48 @@ def run(installation: Installation, rounds: int) -> Findings:
     """Raises LeadsLost if a lead is."""
     cpu: dict[str, list[dict[str, float]]] = defaultdict(list)
     leads, servers, sent = Leads(), installation.servers, 0
-    with installation.gunicorn() as web, installation.consumers() as (consumer,):
+    sampled = installation.folder / "profile.json"
+    with installation.gunicorn() as web:
         jwt = token(web)
-        pids = {"web": web.pid, "consumer": consumer.pid, **servers.pids}
 
         def chain(
-            connections: int, requests: Iterator[bytes], each: int, seconds: float = inf, count: float = inf
+            consumer: Running,
+            connections: int,
+            requests: Iterator[bytes],
+            each: int,
+            seconds: float = inf,
+            count: float = inf,
         ) -> dict[str, float]:
             """µs a lead of each process."""
             nonlocal sent
             with Load(web.port, connections) as load:
-                clock = CpuClock(pids)
+                clock = CpuClock({"web": web.pid, "consumer": consumer.pid, **servers.pids})
                 accepted = load.run(requests, seconds=seconds, count=count).accepted * each
                 sent += accepted
                 wait_until_stored(servers, sent)
                 return {name: seconds / accepted * 1e6 for name, seconds in clock.used().items()}
 
-        chain(CONNECTIONS, leads.posts(jwt), 1, seconds=0.7)
-        for _ in range(rounds):
-            cpu["single"].append(chain(CONNECTIONS, leads.posts(jwt), 1, seconds=SECONDS))
-            cpu["batched"].append(chain(BATCH_CONNECTIONS, leads.batches(jwt, SIZE), SIZE, count=BATCHES))
+        def singles(consumer: Running, seconds: float = SECONDS) -> dict[str, float]:
+            return chain(consumer, CONNECTIONS, leads.posts(jwt), 1, seconds=seconds)
+
+        def batches(consumer: Running) -> dict[str, float]:
+            return chain(consumer, BATCH_CONNECTIONS, leads.batches(jwt, SIZE), SIZE, count=BATCHES)
+
+        with installation.consumers() as (consumer,):
+            singles(consumer, WARM_SECONDS)
+            for _ in range(rounds):
+                cpu["single"].append(singles(consumer))
+                cpu["batched"].append(batches(consumer))
+        profiled = "tests.bench.profiled_consumer"
+        with installation.consumers(module=profiled, BENCH_PROFILE=str(sampled)) as (consumer,):
+            singles(consumer)
         check_stored(servers, sent)
-    return Findings([*rows("single", cpu["single"], 600), *rows("batched", cpu["batched"], 120)])
+    heading = "What a single lead costs the consumer, by samples of its CPU"
+    used = statistics.median(parts["consumer"] for parts in cpu["single"])
+    profile = shares(json.loads(sampled.read_text()), used)
+    return Findings(
+        [*rows("single", cpu["single"], 600), *rows("batched", cpu["batched"], 120)], {heading: profile}
+    )
 
 
 def rows(how: str, used: list[dict[str, float]], target: float) -> list[Measure]:

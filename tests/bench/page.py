@@ -57,10 +57,25 @@ def place(section: Section) -> int:
 
 
 def targets(sections: Iterable[Section]) -> Iterator[str]:
-    """The table of everything that has a target."""
-    yield from ["## Targets", "", *HEAD]
-    yield from (row(found) for section in sections for found in section.measures if found.met is not None)
+    """The table of everything that has a target; a line for each group of many alike."""
+    yield from ["## Targets", ""]
+    yield from ["Where one is missed, its section shows what the cost is made of.", "", *HEAD]
+    for section in sections:
+        yield from (row(found) for found in section.measures if found.met is not None and not found.group)
+        for group, members in groups(section).items():
+            met = sum(found.met is True for found in members)
+            all_met = "yes" if met == len(members) else "**no**"
+            yield f"| {group} | {met} of {len(members)} | – | all | {all_met} |"
     yield ""
+
+
+def groups(section: Section) -> dict[str, list[Measure]]:
+    """The measures that are alike, by what they are together."""
+    found: dict[str, list[Measure]] = {}
+    for one in section.measures:
+        if one.group:
+            found.setdefault(one.group, []).append(one)
+    return found
 
 
 def details(section: Section) -> Iterator[str]:
@@ -73,6 +88,8 @@ def details(section: Section) -> Iterator[str]:
             f"| {found.about} | {shown(found.value, found.unit)} | {spread(found)} |" for found in beside
         )
         yield ""
+    for group, members in groups(section).items():
+        yield from [f"{group[0].upper()}{group[1:]}:", "", *HEAD, *map(row, members), ""]
     for heading, layers in section.profiles.items():
         yield from [f"{heading}:", "", "| layer | µs | share |", "| --- | ---: | ---: |"]
         whole = sum(layers.values())

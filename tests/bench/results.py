@@ -21,6 +21,7 @@ class Measure:
 
     `name` is what pictures and other code find it by, `about` what the page calls it. `wants` (AT_MOST or
     AT_LEAST) says on which side of `target` it should be; a measure without target is there to be known.
+    Of many alike, `group` is what they are together: the table of targets has one line for them.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Measure:
     rounds: int = 1
     target: float | None = None
     wants: str = AT_MOST
+    group: str = ""
 
     @property
     def met(self) -> bool | None:
@@ -49,6 +51,7 @@ def measure(
     *,
     at_most: float | None = None,
     at_least: float | None = None,
+    group: str = "",
 ) -> Measure:
     """The Measure of `values`, one a round, with a target if one is given."""
     return Measure(
@@ -61,6 +64,7 @@ def measure(
         len(values),
         at_least if at_most is None else at_most,
         AT_MOST if at_least is None else AT_LEAST,
+        group,
     )
 
 

@@ -34,6 +34,17 @@ def test_a_missed_target_is_said_loudly() -> None:
     assert "| batch of 500 | 31 µs | – | ≤ 30 µs | **no** |" in lines(section(missed))
 
 
+def test_of_many_alike_the_targets_say_how_many_are_met_and_their_section_has_them_all() -> None:
+    reads = [
+        measure(f"read {ms}", f"page {ms}", "ms", [ms], at_most=10, group="reads in 10 ms")
+        for ms in (9.0, 11.0)
+    ]
+    shown = lines(section(*reads))
+    assert "| reads in 10 ms | 1 of 2 | – | all | **no** |" in shown
+    assert shown.index("Reads in 10 ms:") < shown.index("| page 9.0 | 9 ms | – | ≤ 10 ms | yes |")
+    assert shown.count("| page 11.0 | 11 ms | – | ≤ 10 ms | **no** |") == 1
+
+
 def test_what_has_no_target_stands_in_its_section_alone() -> None:
     shown = lines(section(OURS))
     assert "| CPU of a lead | 410 µs | 400 to 420 |" in shown
