@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import pymysql
 from sqlalchemy import ColumnElement, Engine, Insert, Table, create_engine, event, func
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import Connection, make_url
@@ -86,8 +85,8 @@ def _ask_the_silent(engine: Engine) -> None:
         if used is None or time.monotonic() - used < SILENT_SECONDS:
             return
         try:
-            connection.ping(reconnect=False)
-        except pymysql.Error as error:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
             raise InvalidatePoolError from error  # the pool makes new ones
 
 
