@@ -75,7 +75,12 @@ def redacted_text(text: str, length: int) -> str:
 def _names_credential(body: bytes) -> bool:
     """Whether the body has a word in it that is part of every credential's name."""
     in_utf_16 = b"\0" in body
-    if in_utf_16 or _ESCAPES_OF_JSON.search(body) or _ESCAPES_OF_URLS.search(body):
+    # A pattern is only looked for where it can be: 0.3 µs each, twice a request.
+    if (
+        in_utf_16
+        or (b"\\u00" in body and _ESCAPES_OF_JSON.search(body))
+        or (b"%" in body and _ESCAPES_OF_URLS.search(body))
+    ):
         text = body.decode("utf-8", "replace").replace("\0", "")
         text = _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), unquote(text))
         body = text.encode("utf-8", "replace")
