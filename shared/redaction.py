@@ -8,6 +8,7 @@ cannot tell where its value ends, because the text is neither JSON nor a form, n
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote, unquote_plus
 
@@ -39,14 +40,16 @@ def is_credential(name: str) -> bool:
     return _NO_LETTER.sub("", name).lower().endswith(_CREDENTIALS)
 
 
-def redacted_body(body: bytes, size: int, content_type: str = "", *, only_objects: bool = False) -> str:
+def redacted_body(
+    body: bytes, size: int, content_type: str = "", *, only_objects: bool = False, is_harmless: bool = False
+) -> str:
     """What is kept of a body, as text.
 
     `size` is the length of the whole, which `body` is only the beginning of where that is shorter. With
-    `only_objects` nothing is kept of what is no JSON object.
+    `only_objects` nothing is kept of what is no JSON object. `is_harmless`: `are_harmless` has said so.
     """
     beginning = body[:LIMIT_BYTES]
-    if not only_objects and not _names_credential(beginning):
+    if not only_objects and (is_harmless or not _names_credential(beginning)):
         # No more than that is kept, and a value does not stand before its name.
         return _cut(beginning.decode("utf-8", "replace"), size, goes_on=size > LIMIT_BYTES)
     if len(body) < size:
@@ -60,6 +63,14 @@ def redacted_body(body: bytes, size: int, content_type: str = "", *, only_object
         return _cut("\n".join(orjson.dumps(_redacted(value)).decode() for value in values), size)
     except (orjson.JSONDecodeError, RecursionError):
         return REDACTED
+
+
+def are_harmless(bodies: Iterable[bytes | None]) -> bool:
+    """Whether no word of a credential's name is in what may be kept of any of these bodies.
+
+    Looked for in many at once, it is found missing in a quarter of the time.
+    """
+    return not _names_credential(b"\n".join([body[:LIMIT_BYTES] for body in bodies if body]))
 
 
 def redacted_query(query: str) -> str:
