@@ -6,7 +6,7 @@ So a page far down is found without reading what lies before it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -25,66 +25,76 @@ from admin_service.lead_totals import (
 )
 from shared.models import lead_counts
 
-NEAR = 32  # buckets of all clients that are read in their order; of more, it is cheaper to read all at once
+# Buckets of all clients that are read in their order, where no more than that part of the leads is skipped;
+# of more buckets it is cheaper to read all at once.
+NEAR, SMALL_PART = 32, 1 / 16
 _LENGTHS = {"hour": HOUR, "day": DAY}
 
 
 def skip_leads(
-    connection: Connection, wanted: LeadFilter, number: int, *, descending: bool
+    connection: Connection, wanted: LeadFilter, number: int, total: int, *, descending: bool
 ) -> tuple[LeadFilter, int]:
     """`wanted` without its first leads in the order of creation, as many of them as whole hours have; and how
-    many of `number` are still to be skipped."""
+    many of `number` are still to be skipped. `total` is about how many leads there are."""
+    search = _Search(connection, wanted, descending, is_near=number <= SMALL_PART * total)
     part = None
-    for stretch in _in_order(wanted, descending):
-        part, number = _part_with(connection, wanted, stretch, descending, number)
+    for stretch in search.stretches():
+        part, number = search.part_with(stretch, number)
         if part is not None:
             break
     if part is not None and part.grain == "day":
-        part, number = _part_with(connection, wanted, replace(part, grain="hour"), descending, number)
+        part, number = search.part_with(replace(part, grain="hour"), number)
     if part is None:
         return replace(wanted, end=wanted.begin), 0
     rest = replace(wanted, end=part.end) if descending else replace(wanted, begin=part.begin)
     return rest, number
 
 
-def _in_order(wanted: LeadFilter, descending: bool) -> Iterable[Stretch]:
-    stretches = list(stretches_of(wanted.begin, wanted.end))
-    return reversed(stretches) if descending else stretches
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What one page is looked for with; `is_near` if it is likely among the first NEAR buckets."""
 
+    connection: Connection
+    wanted: LeadFilter
+    descending: bool
+    is_near: bool
 
-def _part_with(
-    connection: Connection, wanted: LeadFilter, stretch: Stretch, descending: bool, number: int
-) -> tuple[Stretch | None, int]:
-    """The part of the stretch that has the lead after `number` others, and how many of those it has itself;
-    None, and how many are left after the stretch, if that has too few."""
-    if stretch.grain is None:
-        edge = replace(wanted, begin=stretch.begin, end=stretch.end)
-        leads_there = rows_up_to(connection, edge, number + 1)
-        return (stretch, number) if number < leads_there else (None, number - leads_there)
-    bucket = _bucket_with(connection, wanted, stretch, descending, number)
-    if bucket is None:
-        return None, number
-    if bucket.leads_so_far <= number:
-        return None, number - int(bucket.leads_so_far)
-    begin = bucket.bucket
-    part = Stretch(stretch.grain, begin, begin + _LENGTHS[stretch.grain])
-    return part, number - int(bucket.leads_so_far - bucket.leads_there)
+    def stretches(self) -> Iterable[Stretch]:
+        """The time of all leads, in their order."""
+        stretches = list(stretches_of(self.wanted.begin, self.wanted.end))
+        return reversed(stretches) if self.descending else stretches
 
+    def part_with(self, stretch: Stretch, number: int) -> tuple[Stretch | None, int]:
+        """The part of the stretch that has the lead after `number` others, and how many of those it has
+        itself; None, and how many are left after the stretch, if that has too few."""
+        if stretch.grain is None:
+            edge = replace(self.wanted, begin=stretch.begin, end=stretch.end)
+            leads_there = rows_up_to(self.connection, edge, number + 1)
+            return (stretch, number) if number < leads_there else (None, number - leads_there)
+        bucket = self._bucket_with(stretch, number)
+        if bucket is None:
+            return None, number
+        if bucket.leads_so_far <= number:
+            return None, number - int(bucket.leads_so_far)
+        begin = bucket.bucket
+        part = Stretch(stretch.grain, begin, begin + _LENGTHS[stretch.grain])
+        return part, number - int(bucket.leads_so_far - bucket.leads_there)
 
-def _bucket_with(
-    connection: Connection, wanted: LeadFilter, stretch: Stretch, descending: bool, number: int
-) -> Row[Any] | None:
-    """The bucket of the stretch that has that lead, or its last one; None if it has no leads."""
-    shape, grain = wanted.shape, stretch.grain or ""
-    values = values_of(wanted, [stretch], ()) | {"number": number}
-    if wanted.client_id is None:
-        near = connection.execute(_statement(shape, grain, descending, NEAR, False), values).first()
+    def _bucket_with(self, stretch: Stretch, number: int) -> Row[Any] | None:
+        """The bucket of the stretch that has that lead, or its last one; None if it has no leads."""
+        shape, grain = self.wanted.shape, stretch.grain or ""
+        values = values_of(self.wanted, [stretch], ()) | {"number": number}
         is_all = stretch.end - stretch.begin <= NEAR * _LENGTHS[grain]
-        if near is None or near.leads_so_far > number or is_all:
-            return near
-    clients = clients_of(connection, wanted)
-    statement = _statement(shape, grain, descending, None, bool(clients))
-    return connection.execute(statement, values | {"clients": clients} if clients else values).first()
+        if self.wanted.client_id is None and (self.is_near or is_all):
+            statement = _statement(shape, grain, self.descending, NEAR, False)
+            near = self.connection.execute(statement, values).first()
+            if near is None or near.leads_so_far > number or is_all:
+                return near
+        clients = clients_of(self.connection, self.wanted)
+        statement = _statement(shape, grain, self.descending, None, bool(clients))
+        return self.connection.execute(
+            statement, values | {"clients": clients} if clients else values
+        ).first()
 
 
 @lru_cache(SHAPES)

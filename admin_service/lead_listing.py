@@ -70,7 +70,7 @@ def read_rows(connection: Connection, listing: Listing, total: Total) -> Sequenc
     if listing.cursor is not None:
         offset, place = 0, order.values_of(listing.cursor.place)
     elif order.name == "createdAt" and wanted.is_counted and offset >= SKIPPED_BY_READING:
-        wanted, offset = skip_leads(connection, wanted, offset, descending=order.descending)
+        wanted, offset = skip_leads(connection, wanted, offset, total.number, descending=order.descending)
     index = order.index(wanted, few=total.is_exact and total.number <= COUNTED)
     kinds = total.kinds if is_by_kind(index) else ()
     statement = _statement(wanted.shape, order, index, kinds, bool(place))

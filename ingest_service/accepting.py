@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from flask import current_app, g, request
 from uuid_utils.compat import uuid7
 
 from ingest_service.idempotency import hash_of_key, lead_id_of
 from ingest_service.stored_duplicates import StoredDuplicates
+from shared.current import current_g, current_request, current_service
 from shared.errors import ApiError
 from shared.messages import Lead
 from shared.publisher import Publisher
@@ -58,13 +58,13 @@ class Reception:
 
 def reception(key: str | None) -> Reception:
     """Leads of the current request are received now, under `key` if it has sent one."""
-    known = g._get_current_object()  # each look through the proxy takes 1 µs
-    return Reception(known.user.id, utc_now(), known.request_id, request.environ.get("HTTP_TRACEPARENT"), key)
+    known, environ = current_g(), current_request().environ
+    return Reception(known.user.id, utc_now(), known.request_id, environ.get("HTTP_TRACEPARENT"), key)
 
 
 def refused_duplicates(leads: Sequence[Lead]) -> list[bool]:
     """Of each of these leads of one partner, whether DUPLICATE_POLICY refuses it."""
-    stored: StoredDuplicates | None = current_app.extensions["leadgate.stored_duplicates"]
+    stored: StoredDuplicates | None = current_service().extensions["leadgate.stored_duplicates"]
     return [False] * len(leads) if stored is None else stored.among(leads)
 
 
@@ -73,11 +73,11 @@ def make_durable(leads: Sequence[bytes]) -> str:
 
     Raises ApiError 503 if that cannot be had in time; then none of them is accepted.
     """
-    publisher = cast(Publisher, current_app.extensions["leadgate.publisher"])
+    publisher = cast(Publisher, current_service().extensions["leadgate.publisher"])
     try:
         publisher.accept(leads)
     except NotConfirmed as error:
-        log.warning("%d leads of request %s are not accepted: %s", len(leads), g.request_id, error)
+        log.warning("%d leads of request %s are not accepted: %s", len(leads), current_g().request_id, error)
         what = "The lead" if len(leads) == 1 else "The leads"
         it = "it" if len(leads) == 1 else "them"
         raise ApiError(

@@ -11,8 +11,8 @@ import re
 from uuid import UUID, uuid5
 
 import orjson
-from flask import request
 
+from shared.current import current_request
 from shared.errors import validation_failed
 from shared.lead_forms import MAX_KEY_LENGTH
 
@@ -28,7 +28,7 @@ def key_of_request() -> str | None:
 
     Raises ApiError 400 that names the header if it holds anything else.
     """
-    sent: str | None = request.environ.get("HTTP_IDEMPOTENCY_KEY")
+    sent: str | None = current_request().environ.get("HTTP_IDEMPOTENCY_KEY")
     if sent is None:
         return None
     sent = sent.strip()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from flask import request
 from marshmallow import EXCLUDE, RAISE, Schema, fields, validate
 
+from shared.current import current_request
 from shared.json_fields import UrlFlag
 from shared.lead_forms import LeadSchema
 
@@ -26,6 +26,7 @@ FLAGS = LeadFlags()
 
 def flags_of_request() -> dict[str, bool]:
     """`strict` and `dryRun` of the current request. Raises ValidationError."""
+    request = current_request()
     if not request.query_string:
         return {"strict": False, "dryRun": False}  # marshmallow would need 35 µs to say so
     flags: dict[str, bool] = FLAGS.load(request.args.to_dict())

@@ -10,10 +10,11 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar, cast
 
 import jwt
-from flask import Flask, current_app, g, request
+from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, decode_token
 from flask_jwt_extended.exceptions import JWTExtendedException
 
+from shared.current import current_g, current_request, current_service
 from shared.errors import ApiError
 from shared.identity import Identity, User
 from shared.keys import ALGORITHM, KeyRing
@@ -87,13 +88,13 @@ class Access:
         except ApiError:
             self.limits.count(f"address:{caller_address()}")
             raise
-        g.user = user
+        current_g().user = user
         self.limits.count(f"user:{user.id}", user.rate_limit_per_minute)
         return user
 
     def _caller(self) -> User:
         require_users(self.identity)
-        environ = request.environ  # werkzeug's headers take 2 µs for each name
+        environ = current_request().environ  # werkzeug's headers take 2 µs for each name
         api_key = environ.get("HTTP_X_AUTH_TOKEN")
         if api_key is not None:
             user = self.identity.user_of_key(api_key)
@@ -147,7 +148,7 @@ def signed_in(role: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     def decorate(view: Callable[P, T]) -> Callable[P, T]:
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
-            access = access_of(current_app)
+            access = access_of(current_service())
             user = access.caller()
             if not user.may(role):
                 raise ApiError(403, "Access denied")

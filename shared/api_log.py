@@ -15,12 +15,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
 from uuid_utils.compat import uuid7
 
+from shared.current import current_g, current_request
 from shared.exchanges import Exchange, encode_exchange, encode_exchanges
 from shared.queues import NotConfirmed, Producer
-from shared.redaction import LIMIT_BYTES, READ_BYTES, redacted_body, redacted_query, redacted_text
+from shared.redaction import (
+    LIMIT_BYTES,
+    READ_BYTES,
+    are_harmless,
+    redacted_body,
+    redacted_query,
+    redacted_text,
+)
 from shared.times import utc_now
 
 log = logging.getLogger("leadgate.api_log")
@@ -114,7 +122,7 @@ class ApiLog:
             self._producer.close()
 
     def _note(self, response: Response) -> Response:
-        path = request.path
+        path = current_request().path
         if response.status_code >= (self._lowest_status or 0) and not path.startswith(LEFT_OUT):
             if len(self._buffer) >= BUFFER_EXCHANGES or self._bytes >= BUFFER_BYTES:
                 self._drop(1, "the buffer is full")
@@ -154,18 +162,30 @@ class ApiLog:
         encoded: list[bytes] = []
         size = 0
         while self._buffer and len(encoded) < MESSAGE_EXCHANGES and size < MESSAGE_BYTES:
-            noted = self._buffer.popleft()
-            self._bytes -= _size(noted)
-            try:
-                encoded.append(encode_exchange(_exchange(noted)))
-            except Exception as error:
-                log.exception("an exchange cannot be encoded")
-                self._drop(1, f"{type(error).__name__}: {error}")
-                continue
-            size += len(encoded[-1])
-            if len(encoded) % AT_ONCE == 0 or _size(noted) > LIMIT_BYTES:
-                time.sleep(0)  # gevent: requests go first
+            few = self._next_few(min(AT_ONCE, MESSAGE_EXCHANGES - len(encoded)))
+            is_harmless = are_harmless(body for noted in few for body in (noted.payload, noted.body))
+            for noted in few:
+                try:
+                    encoded.append(encode_exchange(_exchange(noted, is_harmless)))
+                except Exception as error:
+                    log.exception("an exchange cannot be encoded")
+                    self._drop(1, f"{type(error).__name__}: {error}")
+                else:
+                    size += len(encoded[-1])
+            time.sleep(0)  # gevent: requests go first
         return encoded
+
+    def _next_few(self, most: int) -> list[Noted]:
+        """At least one, then as many as together have no more than LIMIT_BYTES in their bodies."""
+        few: list[Noted] = []
+        size = 0
+        while self._buffer and len(few) < most:
+            size += _size(self._buffer[0])
+            if few and size > LIMIT_BYTES:
+                break
+            few.append(self._buffer.popleft())
+            self._bytes -= _size(few[-1])
+        return few
 
     def _drop(self, number: int, why: str) -> None:
         self.dropped += number
@@ -176,13 +196,13 @@ class ApiLog:
 
 
 def _begin() -> None:
-    g.received = (utc_now(), time.perf_counter())
+    current_g().received = (utc_now(), time.perf_counter())
 
 
 def _noted(path: str, response: Response) -> Noted:
-    kept = g._get_current_object()  # each look through the proxy takes 1 µs
+    kept = current_g()
     received_at, began = kept.received
-    environ = request.environ
+    environ = current_request().environ
     payload: bytes | None = kept.get("body")
     chunks = response.response
     # A list is an answer that is made already; anything else is streamed, and not ours to read.
@@ -216,15 +236,21 @@ def _size(noted: Noted) -> int:
     return len(noted.payload or b"") + len(noted.body or b"")
 
 
-def _exchange(noted: Noted) -> Exchange:
+def _exchange(noted: Noted, is_harmless: bool) -> Exchange:
     is_confidential = noted.path.startswith(CONFIDENTIAL)
     payload = body = None
     if noted.payload:
         size = noted.payload_size
-        payload = redacted_body(noted.payload, size, noted.content_type, only_objects=is_confidential)
+        payload = redacted_body(
+            noted.payload,
+            size,
+            noted.content_type,
+            only_objects=is_confidential,
+            is_harmless=is_harmless,
+        )
     if noted.body:
         is_log = noted.path.startswith(LOGS_THEMSELVES)
-        body = NOT_KEPT if is_log else redacted_body(noted.body, noted.body_size)
+        body = NOT_KEPT if is_log else redacted_body(noted.body, noted.body_size, is_harmless=is_harmless)
     return Exchange(
         id=uuid7(),
         received_at=noted.received_at,

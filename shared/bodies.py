@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import current_app, g, request
 from werkzeug.exceptions import ClientDisconnected, HTTPException, RequestEntityTooLarge
 
+from shared.current import current_g, current_request, current_service
 from shared.errors import ApiError
 from shared.strict_json import JsonRefused, loads
 
@@ -17,6 +17,7 @@ def json_object() -> dict[str, Any]:
     Raises ApiError 415 for another content type, 400 for what is no JSON object; RequestEntityTooLarge for a
     body over the app's MAX_CONTENT_LENGTH.
     """
+    request = current_request()
     # werkzeug takes the type apart for 8 µs.
     if request.environ.get("CONTENT_TYPE") != "application/json" and not request.is_json:
         raise ApiError(415, "The body must be JSON: Content-Type: application/json")
@@ -31,6 +32,7 @@ def json_object() -> dict[str, Any]:
 
 def has_body() -> bool:
     """Whether the current request has a body; for views that take one or none."""
+    request = current_request()
     return bool(request.content_length) or "Transfer-Encoding" in request.headers
 
 
@@ -40,15 +42,15 @@ def read_body(max_bytes: int | None = None) -> bytes:
     Raises RequestEntityTooLarge for one over `max_bytes` (if None, over the app's MAX_CONTENT_LENGTH),
     ApiError 400 for one that breaks off.
     """
-    longest = current_app.config["MAX_CONTENT_LENGTH"] if max_bytes is None else max_bytes
+    longest = current_service().config["MAX_CONTENT_LENGTH"] if max_bytes is None else max_bytes
     try:
-        length = request.content_length
+        length = current_request().content_length
         body = _body_to_its_end(longest) if length is None else _body_of(length, longest)
     except HTTPException:
         raise
     except Exception as error:  # each server has its own for a client that breaks off or sends bad chunks
         raise ApiError(400, f"The body cannot be read: {error}") from None
-    g.body = body  # for the log of exchanges
+    current_g().body = body  # for the log of exchanges
     return body
 
 
@@ -59,7 +61,7 @@ def _body_of(length: int, longest: int | None) -> bytes:
     """
     if longest is not None and length > longest:
         raise RequestEntityTooLarge
-    body: bytes = request.environ["wsgi.input"].read(length)
+    body: bytes = current_request().environ["wsgi.input"].read(length)
     if len(body) < length:
         raise ClientDisconnected
     return body
@@ -67,6 +69,7 @@ def _body_of(length: int, longest: int | None) -> bytes:
 
 def _body_to_its_end(longest: int | None) -> bytes:
     """The body of a request that does not say its length."""
+    request = current_request()
     request.max_content_length = longest
     body = request.get_data(cache=False)
     # werkzeug cuts it off at the limit and says nothing: see whether more comes.

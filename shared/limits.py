@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from flask import Flask, Response, g
+from flask import Flask, Response
 from flask_limiter import Limiter
 from limits import RateLimitItem, RateLimitItemPerMinute
 from limits.errors import StorageError
@@ -17,6 +17,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import FixedWindowRateLimiter, RateLimiter
 
 from shared.columns import normalised
+from shared.current import current_g
 from shared.errors import too_many_requests
 from shared.leased_window import LeasedWindow
 
@@ -81,7 +82,7 @@ class Limits:
         allowed, (remaining, reset) = self._ask(
             lambda strategy: (strategy.hit(item, *key), _left(strategy, item, key)), self._of_clients
         )
-        g.rate_limit = (item.amount, remaining, reset)
+        current_g().rate_limit = (item.amount, remaining, reset)
         if not allowed:
             raise too_many_requests(reset)
 
@@ -136,7 +137,7 @@ def _login_limits(address: str, email: str) -> list[tuple[RateLimitItem, tuple[s
 
 
 def _add_headers(response: Response) -> Response:
-    state: tuple[int, int, int] | None = g.get("rate_limit")
+    state: tuple[int, int, int] | None = current_g().get("rate_limit")
     if state is not None:
         limit, remaining, reset = state
         # Nobody has set them before, and `headers[name] = …` looks for that: 3 µs each, `add` 1.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response
+
+from shared.current import current_g, current_request
 
 _SANE = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
@@ -17,10 +19,10 @@ def init_request_ids(app: Flask) -> None:
 
 
 def _choose() -> None:
-    sent = request.environ.get("HTTP_X_REQUEST_ID")
-    g.request_id = sent if sent and _SANE.fullmatch(sent) else secrets.token_hex(16)
+    sent = current_request().environ.get("HTTP_X_REQUEST_ID")
+    current_g().request_id = sent if sent and _SANE.fullmatch(sent) else secrets.token_hex(16)
 
 
 def _answer(response: Response) -> Response:
-    response.headers.add("X-Request-ID", g.request_id)
+    response.headers.add("X-Request-ID", current_g().request_id)
     return response

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
+
 MAX_DEPTH = 64
 _LOW, _HIGH = -(2**63), 2**63 - 1
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
@@ -32,6 +34,9 @@ def loads(body: bytes) -> Any:
     Raises JsonRefused for malformed JSON and for duplicate keys, NaN and infinities, lone surrogates,
     NUL, integers beyond 64 bits and nesting past 64 levels.
     """
+    value = _read_as_written(body)
+    if value is not None:
+        return value
     text = _decoded(body)
     if body.count(b"[") + body.count(b"{") > MAX_DEPTH and _deeper_than(text, MAX_DEPTH):
         raise _too_deep()
@@ -43,6 +48,20 @@ def loads(body: bytes) -> Any:
     if b"\\u" in body and _SUSPECT_ESCAPE.search(text):
         _refuse_unstorable_text(value)
     return value
+
+
+def _read_as_written(body: bytes) -> Any:
+    """The value in `body` if writing it gives that body again, to the byte; then nothing of it was changed or
+    lost. None for all else: that takes the closer look, which takes three times as long.
+    """
+    if b"\\u" in body or body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        return None
+    try:
+        value = orjson.loads(body)
+        # No integers beyond 53 bits, because orjson writes some that are beyond 64.
+        return value if orjson.dumps(value, option=orjson.OPT_STRICT_INTEGER) == body else None
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
 
 
 def list_items(body: bytes, name: str) -> Iterator[tuple[Any, int]]:

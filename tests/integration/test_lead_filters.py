@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, update
 
-from admin_service import lead_listing
+from admin_service import lead_hours, lead_listing
 from shared.database import upsert, writing
 from shared.keys import KeyRing
 from shared.messages import Lead
@@ -82,14 +82,24 @@ def test_every_mix_of_client_kind_and_time_is_listed_and_counted(engine: Engine,
     [
         {},
         {"test": "true"},
+        {"clientId": "7"},
         {"from_": "2026-05-31T00:20:00Z", "test": "false"},
         {"to": "2026-06-03T09:10:00Z"},
     ],
 )
+# All buckets are near enough to be read in their order, or some, or none is.
+@pytest.mark.parametrize(("near", "small_part"), [(32, 1.0), (2, 1.0), (2, 0.0)])
 def test_pages_far_down_are_found_by_the_hour(
-    engine: Engine, admin: Reader, monkeypatch: pytest.MonkeyPatch, query: dict[str, str]
+    engine: Engine,
+    admin: Reader,
+    monkeypatch: pytest.MonkeyPatch,
+    query: dict[str, str],
+    near: int,
+    small_part: float,
 ) -> None:
     monkeypatch.setattr(lead_listing, "SKIPPED_BY_READING", 1)
+    monkeypatch.setattr(lead_hours, "NEAR", near)
+    monkeypatch.setattr(lead_hours, "SMALL_PART", small_part)
     moments = [moment + timedelta(minutes=7 * n) for moment in MOMENTS for n in range(2)]
     stored = [
         make_lead(client_id=number % 2 + 7, received_at=moment, test=number % 5 == 0)
@@ -100,6 +110,7 @@ def test_pages_far_down_are_found_by_the_hour(
         lead
         for lead in stored
         if query.get("test") in (None, str(lead.content["test"]).lower())
+        and query.get("clientId") in (None, str(lead.client_id))
         and query.get("from_", "") <= format_time(lead.received_at) < query.get("to", "3")
     ]
 

@@ -10,6 +10,7 @@ from flask import Flask
 from sqlalchemy import Engine, func, select, text
 from sqlalchemy.exc import OperationalError
 
+from shared import database
 from shared import reading as limits
 from shared.database import open_database
 from shared.database_errors import is_out_of_time
@@ -50,6 +51,22 @@ def test_reads_see_the_tables_as_they_were_at_one_moment(engine: Engine) -> None
         assert connection.scalar(count) == 0
     with reading(engine).connect() as connection:
         assert connection.scalar(count) == 1
+
+
+@pytest.mark.parametrize("engine", ["mariadb", "mysql"], indirect=True)
+def test_a_connection_that_has_gone_while_nobody_used_it_is_not_used(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "SILENT_SECONDS", 0.0)
+    number = select(func.connection_id())
+    with engine.connect() as another:
+        with engine.connect() as one:
+            gone = one.scalar(number)
+        another.execute(text(f"KILL {gone}"))
+
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert connection.scalar(number) != gone
 
 
 @pytest.fixture

@@ -109,6 +109,17 @@ def test_an_exchange_is_logged_with_what_was_asked_and_answered(service: Service
     assert not any(b"s3cr3t" in body for body in service.producer.bodies)
 
 
+def test_a_credential_among_many_exchanges_is_not_kept(service: Service) -> None:
+    sent = [{"name": "Ada"}, {"name": "Bo", "password": "s3cr3t"}, {"name": "Cy"}]
+    for body in sent:
+        service.ask("/echo", method="POST", json=body)
+    with service.running():
+        pass
+    kept = ['{"name":"Ada"}', f'{{"name":"Bo","password":"{REDACTED}"}}', '{"name":"Cy"}']
+    assert [exchange.body for exchange in service.logged()] == kept
+    assert not any(b"s3cr3t" in body for body in service.producer.bodies)
+
+
 def test_each_exchange_has_an_id_of_its_own_whatever_the_request_id(service: Service) -> None:
     with service.running():
         for _ in range(3):

@@ -11,7 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.redaction import LIMIT_BYTES, READ_BYTES, REDACTED, is_credential, redacted_body, redacted_query
+from shared.redaction import (
+    LIMIT_BYTES,
+    READ_BYTES,
+    REDACTED,
+    are_harmless,
+    is_credential,
+    redacted_body,
+    redacted_query,
+)
 
 SECRET = "s3cr3t-Zoë"
 NAMES = (
@@ -209,3 +217,33 @@ def test_of_a_body_too_long_to_read_the_beginning_is_kept_if_it_names_no_credent
     beginning = padded(LIMIT_BYTES).encode()[:LIMIT_BYTES]
     assert redacted_body(beginning, 8_000_000).endswith("… [CUT, 8000000 bytes in all]")
     assert redacted_body(b'{"token":"s3cr3t",' + beginning, 8_000_000) == REDACTED
+
+
+PIECES = [
+    b"token",
+    b"tok",
+    b"en",
+    b"pass",
+    b"word",
+    b"%6",
+    b"%65",
+    b"\\u00",
+    b"\\u0065",
+    b"\0",
+    b"\xff",
+    b'"',
+    b":",
+]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join), max_size=5))
+def test_bodies_are_harmless_together_only_if_each_is(bodies: list[bytes]) -> None:
+    if are_harmless(bodies):
+        assert all(are_harmless([body]) for body in bodies)
+        for body in bodies:
+            assert redacted_body(body, len(body), is_harmless=True) == redacted_body(body, len(body))
+
+
+def test_one_body_with_a_credential_is_enough_to_look_at_each() -> None:
+    assert not are_harmless([b"{}", None, b'{"token":"s3cr3t"}', b"{}"])
+    assert are_harmless([b"{}", None, b'{"name":"Ada"}'])
