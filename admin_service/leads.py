@@ -67,7 +67,7 @@ def get_lead(lead_id: str) -> Response:
         if left <= 0:
             raise ApiError(404, "Lead not found")
         time.sleep(min(pause, left))
-        pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        pause = min(1.5 * pause, LONGEST_PAUSE_SECONDS)
     response = success(200, "Lead", lead, READ_HEADERS)
     response.add_etag()
     response.make_conditional(request)

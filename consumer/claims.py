@@ -23,7 +23,8 @@ def claim(
     hash), and `rows` are sorted by it.
     """
     # That writes what is missing and locks what is there; a SELECT would not see another's until it commits.
-    upsert(connection, table, rows)
+    if upsert(connection, table, rows) == len(rows):
+        return
     # Most keys are new. To read them back would take as long as all else that is done for a lead.
     of_others = not_(among(connection, table.c[holder], [row[holder] for row in rows]))
     for condition in of_keys(connection, table, rows):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, func, insert, literal, select
+from sqlalchemy import BindParameter, Connection, Select, bindparam, func, insert, select
 
 from shared.database import insert_many, upsert
 from shared.messages import Batch
@@ -104,25 +104,27 @@ def _missing(connection: Connection, batches: Sequence[tuple[Batch, int]]) -> li
     for producer_id, sequence in found:
         numbers.setdefault(producer_id, []).append(sequence)
     for producer_id, sequences in numbers.items():
-        for first, last in _receipts_between(connection, producer_id, min(sequences), max(sequences)):
+        between = {"producer": producer_id, "low": min(sequences), "high": max(sequences)}
+        for first, last in connection.execute(_RECEIPTS_BETWEEN, between):
             for sequence in sequences:
                 if first <= sequence <= last:
                     found.pop((producer_id, sequence), None)
     return list(found.values())
 
 
-def _receipts_between(
-    connection: Connection, producer_id: UUID, low: int, high: int
-) -> list[tuple[int, int]]:
-    """First and last number of each receipt that may cover one of `low` to `high`."""
+def _receipts_between() -> Select[Any]:
+    """First and last number of each receipt of a `producer` that may cover one of `low` to `high`."""
     table = lead_batches.c
-    of_producer = table.producer_id == producer_id
+    low: BindParameter[int] = bindparam("low")
+    of_producer = table.producer_id == bindparam("producer")
     # A compacted receipt that covers `low` begins before it.
     begin = select(func.max(table.sequence)).where(of_producer, table.sequence <= low).scalar_subquery()
-    query = select(table.sequence, table.last_sequence).where(
-        of_producer, table.sequence >= func.coalesce(begin, literal(low)), table.sequence <= high
+    return select(table.sequence, table.last_sequence).where(
+        of_producer, table.sequence >= func.coalesce(begin, low), table.sequence <= bindparam("high")
     )
-    return [(row.sequence, row.last_sequence) for row in connection.execute(query)]
+
+
+_RECEIPTS_BETWEEN = _receipts_between()  # to put it together takes longer than to execute it
 
 
 def keep_producers(

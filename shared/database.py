@@ -63,6 +63,9 @@ def open_database(
             "write_timeout": patience,
             "init_command": ", ".join(filter(None, [SESSION, session])),
             "conv": CONVERSIONS,
+            # Without FOUND_ROWS, which SQLAlchemy would ask for, rows that an upsert finds and leaves as they
+            # are do not count: what is counted are new ones.
+            "client_flag": 0,
         },
     )
     _ask_the_silent(engine)
@@ -206,23 +209,27 @@ def upsert(
     add: Sequence[str] = (),
     greatest: Sequence[str] = (),
     replace: Sequence[str] = (),
-) -> None:
+) -> int:
     """Inserts `rows`, many in a statement; where a primary key is there already, columns in `add` are summed
     up, of `greatest` the larger value stays, of `replace` the new one, and all others stay as they are.
 
-    `rows` have the same columns and must be sorted by primary key: unsorted upserts of two writers deadlock.
+    Returns how many were not there, if none of these is named. `rows` have the same columns and must be
+    sorted by primary key: unsorted upserts of two writers deadlock.
     """
-    if rows:
-        is_sqlite = connection.dialect.name == "sqlite"
-        insert_many(connection, _upsert(table, is_sqlite, tuple(add), tuple(greatest), tuple(replace)), rows)
+    if not rows:
+        return 0
+    is_sqlite = connection.dialect.name == "sqlite"
+    return insert_many(
+        connection, _upsert(table, is_sqlite, tuple(add), tuple(greatest), tuple(replace)), rows
+    )
 
 
-def insert_many(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns."""
+def insert_many(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns. Returns
+    how many rows it has inserted."""
     if connection.dialect.name == "sqlite":
-        connection.execute(statement, rows)
-    else:
-        insert_written(connection, statement, rows)
+        return connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+    return insert_written(connection, statement, rows)
 
 
 def among(connection: Connection, column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:

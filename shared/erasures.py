@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from shared.database import upsert
 from shared.email_hashes import EmailHashes
@@ -26,6 +26,8 @@ from shared.models import erasures
 # which is for the logs.
 EMAIL, LEAD, REQUEST = "email", "lead", "request"
 ASKED_AT_ONCE = 500  # people
+
+_AFTER = select(erasures).where(erasures.c.erased_at >= bindparam("moment"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Erasures:
         """What was erased at that moment or later; nothing after None."""
         if moment is None:
             return Erased()
-        rows = connection.execute(select(erasures).where(erasures.c.erased_at >= moment))
+        rows = connection.execute(_AFTER, {"moment": moment})
         return Erased(self.hashes, {(row.kind, bytes(row.subject_hash)): row.erased_at for row in rows})
 
     def know_one_of(self, connection: Connection, emails: Collection[str]) -> bool:

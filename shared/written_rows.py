@@ -42,13 +42,14 @@ class _AsItIs(UserDefinedType[Written]):
 CONVERSIONS = conversions | {Written: lambda value, _: value.sql}
 
 
-def insert_written(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> None:
+def insert_written(connection: Connection, statement: Insert, rows: Sequence[Mapping[str, Any]]) -> int:
     """Executes `statement`, an INSERT without values, for `rows`, which all have the same columns; about
-    STATEMENT_CHARACTERS at a time."""
+    STATEMENT_CHARACTERS at a time. Returns how many rows it has inserted."""
     columns = tuple(column.name for column in statement.table.columns if column.name in rows[0])
     sql = _around_rows(statement, columns, connection.dialect)
-    for some in _joined(_rows(rows, columns)):
-        connection.exec_driver_sql(sql, (Written(some),))
+    return sum(
+        connection.exec_driver_sql(sql, (Written(some),)).rowcount for some in _joined(_rows(rows, columns))
+    )
 
 
 def among_written(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:

@@ -68,11 +68,15 @@ class System:
         self.opening: Callable[[], None] = lambda: None
         self.sleeps: list[float] = []
         self.now = 0.0
-        self.consumer = Consumer(self._open, self.writer, self.sleeps.append, lambda: self.now)
+        self.consumer = Consumer(self._open, self.writer, self._sleep, lambda: self.now)
 
     def _open(self) -> FakeQueue:
         self.opening()
         return next(queue for queue in self.queues if queue.is_open)
+
+    def _sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.now += seconds
 
     def queue(self, *bodies: bytes) -> FakeQueue:
         """A queue that is opened once those before it are closed."""
@@ -86,16 +90,19 @@ class System:
         self.queues.append(queue)
         return queue
 
-    def let_come(self, queue: FakeQueue, bodies: Sequence[bytes | None], *, every: float) -> None:
-        """Each time the queue is found empty, `every` seconds pass and the next of `bodies` comes, or nothing
-        where that is None; after the last one the consumer stops."""
+    def let_come(self, queue: FakeQueue, *bodies: tuple[float, bytes]) -> None:
+        """Each of `bodies` comes at its time, and time passes while they are waited for; after the last one
+        the consumer stops."""
         coming = deque(bodies)
 
         def let_time_pass() -> None:
-            self.now += every
-            if not coming:
+            wait = queue.waits[-1]
+            if wait and not coming:
                 self.consumer.stop()
-            elif (body := coming.popleft()) is not None:
+            elif wait:
+                self.now = min(max(self.now, coming[0][0]), self.now + wait)
+            while coming and coming[0][0] <= self.now:
+                _, body = coming.popleft()
                 queue.waiting.append(Delivery(body, 0, body))
 
         queue.when_empty = let_time_pass

@@ -46,28 +46,40 @@ def test_what_is_there_is_written_in_one_transaction(system: System) -> None:
 
 
 def test_what_comes_soon_after_a_transaction_is_gathered_for_the_next(system: System) -> None:
-    first, *others = messages_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
-    queue = system.queue(first)
-    system.let_come(queue, [None, others[0], others[1], None, None, others[2]], every=GATHER_SECONDS / 4)
+    bodies = messages_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
+    times = [GATHER_SECONDS * share for share in (0, 0.25, 0.5, 2.5)]
+    system.let_come(system.queue(), *zip(times, bodies, strict=True))
     system.consumer.run()
 
     assert [len(batches) for batches in system.writer.written] == [1, 2, 1]
-    waits = [TAKE_SECONDS, 0, TAKE_SECONDS, GATHER_SECONDS * 3 / 4, GATHER_SECONDS / 2]
-    assert queue.waits[:5] == pytest.approx(waits)
+    assert system.sleeps == pytest.approx([GATHER_SECONDS * 0.75])  # and not from message to message
+
+
+def test_what_is_full_gathers_no_more(system: System) -> None:
+    full = message(make_batch([make_lead() for _ in range(WRITE_LEADS)]))
+    (first,) = messages_of("a@example.com")
+    system.let_come(system.queue(), (0.0, first), (0.0, full), (GATHER_SECONDS / 4, full))
+    system.consumer.run()
+
+    assert [len(batches) for batches in system.writer.written] == [2, 1]
+    assert system.sleeps == []
 
 
 def test_one_that_comes_after_a_quiet_moment_waits_for_no_other(system: System) -> None:
     queue = system.queue(*messages_of("a@example.com"))
     system.consumer.run()
     assert queue.waits == [TAKE_SECONDS, 0, TAKE_SECONDS]
+    assert system.sleeps == []
 
 
 def test_nor_does_one_that_comes_soon_after_nothing_was_there(system: System) -> None:
     queue = system.queue()
-    system.let_come(queue, [None, *messages_of("a@example.com"), None], every=GATHER_SECONDS / 4)
+    (body,) = messages_of("a@example.com")
+    system.let_come(queue, (TAKE_SECONDS + GATHER_SECONDS / 4, body))
     system.consumer.run()
 
     assert queue.waits[:3] == [TAKE_SECONDS, TAKE_SECONDS, 0]
+    assert system.sleeps == []
 
 
 def test_a_transaction_is_closed_at_1000_leads(system: System) -> None:
