@@ -22,6 +22,9 @@ TAKE_SECONDS = 0.5
 # costs as much as 80 leads do in a larger one. What comes after a quiet moment does not wait.
 GATHER_SECONDS = 0.075
 BACK_OFF_SECONDS = (0.2, 5.0)  # first and longest wait
+# From the look for the first message, so long may others take that are on the line already: pika reads 100 KB
+# at a time, and a message of 500 leads, which has more, would go into a transaction of its own.
+READ_SECONDS = 0.005
 # A batch that has been delivered this often before is written alone: if it is what kills consumers, it
 # takes no healthy one with it.
 SUSPECT_ATTEMPTS = 2
@@ -112,19 +115,20 @@ class Consumer:
     def _take(self, queue: Queue) -> _Taken:
         """Up to WRITE_LEADS and WRITE_BYTES of what is there.
 
-        Waits TAKE_SECONDS for the first message, and sleeps until GATHER_SECONDS after the last ones began
-        while others gather.
+        Waits TAKE_SECONDS for the first message, and sleeps until GATHER_SECONDS after the last transaction
+        began while others gather.
         """
-        taken = _Taken()
+        taken, read_until = _Taken(), self._elapsed() + READ_SECONDS
         while not self._stopping and not taken.is_full():
             delivery, self._held = self._held, None
-            delivery = delivery or queue.take(0.0 if taken.deliveries else TAKE_SECONDS)
+            patience = max(read_until - self._elapsed(), 0.0) if taken.deliveries else TAKE_SECONDS
+            delivery = delivery or queue.take(patience)
             if delivery is None:
-                patience = self._gather_until - self._elapsed()
-                if not taken.deliveries or patience <= 0:
+                pause = self._gather_until - self._elapsed()
+                if not taken.deliveries or pause <= 0:
                     break
                 # Waiting in the queue we would be woken for each message.
-                self._sleep(patience)
+                self._sleep(pause)
                 continue
             suspect = delivery.attempts >= SUSPECT_ATTEMPTS
             if suspect and taken.deliveries:

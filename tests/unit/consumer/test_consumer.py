@@ -12,6 +12,7 @@ from sqlalchemy import Engine, func, select
 from consumer.consumer import (
     BACK_OFF_SECONDS,
     GATHER_SECONDS,
+    READ_SECONDS,
     SUSPECT_ATTEMPTS,
     TAKE_SECONDS,
     WRITE_BYTES,
@@ -47,7 +48,7 @@ def test_what_is_there_is_written_in_one_transaction(system: System) -> None:
 
 def test_what_comes_soon_after_a_transaction_is_gathered_for_the_next(system: System) -> None:
     bodies = messages_of("a@example.com", "b@example.com", "c@example.com", "d@example.com")
-    times = [GATHER_SECONDS * share for share in (0, 0.25, 0.5, 2.5)]
+    times = [GATHER_SECONDS * share for share in (0.25, 0.5, 0.75, 2.5)]
     system.let_come(system.queue(), *zip(times, bodies, strict=True))
     system.consumer.run()
 
@@ -66,10 +67,22 @@ def test_what_is_full_gathers_no_more(system: System) -> None:
 
 
 def test_one_that_comes_after_a_quiet_moment_waits_for_no_other(system: System) -> None:
-    queue = system.queue(*messages_of("a@example.com"))
+    queue = system.queue()
+    (body,) = messages_of("a@example.com")
+    system.let_come(queue, (TAKE_SECONDS / 2, body))
     system.consumer.run()
     assert queue.waits == [TAKE_SECONDS, 0, TAKE_SECONDS]
     assert system.sleeps == []
+
+
+def test_what_is_still_being_read_goes_into_the_same_transaction(system: System) -> None:
+    bodies = messages_of("a@example.com", "b@example.com", "c@example.com")
+    queue = system.queue()
+    system.let_come(queue, *zip((0.0, READ_SECONDS / 2, READ_SECONDS * 2), bodies, strict=True))
+    system.consumer.run()
+
+    assert [len(batches) for batches in system.writer.written] == [2, 1]
+    assert queue.waits[:3] == pytest.approx([TAKE_SECONDS, READ_SECONDS, READ_SECONDS / 2])
 
 
 def test_nor_does_one_that_comes_soon_after_nothing_was_there(system: System) -> None:
