@@ -56,6 +56,7 @@ class Records:
             new = self._path.with_suffix(".new")
             self._file = os.open(new, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.pwrite(self._file, _RECORD % (0, 0, 0), 0)  # an empty file would be taken for a broken one
             new.rename(self._path)  # locked already, so that nobody takes us for dead
         except OSError as error:
             self._give_up(error)

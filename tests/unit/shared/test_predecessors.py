@@ -211,11 +211,16 @@ def test_two_new_workers_at_once_announce_a_dead_one_once(folder: Path) -> None:
     assert announced(folder) == []
 
 
-def test_a_worker_that_died_before_its_first_message_is_forgotten(folder: Path) -> None:
-    dead(folder, 0, 0)
+def test_a_worker_that_died_before_its_first_message_is_forgotten_without_a_word(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = Records(folder, uuid4())
+    records.start()
+    records.close(is_announced=False)
 
     assert announced(folder) == []
     assert files(folder) == []
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("left", [b"", b"\0" * 63, b"00012 000"])
