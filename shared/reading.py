@@ -23,7 +23,7 @@ def limit_reads_of_mysql(engine: Engine) -> None:
     """Makes `reading` true of an engine for MySQL or MariaDB.
 
     A connection stays in the state it was last used in, so that a read after a read says nothing of it: to
-    say it for each transaction, and the time for each statement, took 110 µs a request.
+    say it for each transaction took a round trip, and the time for each statement a prefix.
     """
 
     @event.listens_for(engine, "begin")
