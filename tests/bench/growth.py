@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from uuid_utils.compat import uuid7
@@ -30,7 +30,7 @@ from shared.erasures import Erasures
 from shared.messages import Batch, Header, Lead
 from shared.times import utc_now
 from tests.bench import growth_picture, page
-from tests.bench.growth_disk import pages
+from tests.bench.disk import LARGER_POOL, larger_pool, pages
 from tests.bench.growth_reads import Readers, admin_service, reads
 from tests.bench.growth_rows import DAYS, DUPLICATE_WINDOW, FIRST_NAMES, LAST_NAMES, SHARES, Fill
 from tests.bench.machine import machine
@@ -42,7 +42,6 @@ FIRST_PORT = 21_000
 SMALLEST, LARGEST = 10_000, 10_000_000
 PATIENCE_SECONDS = 3600  # of one statement of the filling
 INSERTS, BATCH = 10, 1_000  # transactions, each with so many leads
-LARGER_POOL = 1 << 30  # bytes
 HASHES = EmailHashes(b"a key for benchmarks, 32 characters long")
 SLOWER, QUICK_MS = 1.5, 10.0  # so much slower a read may be than in the small table, or so slow anyway
 INSERT_SHARE = 0.5
@@ -131,28 +130,6 @@ def own_database(url: str) -> Iterator[str]:
         with server.connect() as connection:
             connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
         server.dispose()
-
-
-@contextmanager
-def larger_pool(url: str) -> Iterator[None]:
-    """The server has a buffer pool of LARGER_POOL bytes, and its own again afterwards."""
-    server = create_engine(url, isolation_level="AUTOCOMMIT")
-    with server.connect() as connection:
-        own = connection.scalar(text("SELECT @@innodb_buffer_pool_size"))
-    try:
-        _set_pool(server, LARGER_POOL)
-        yield
-    finally:
-        _set_pool(server, own)
-        server.dispose()
-
-
-def _set_pool(server: Engine, size: int) -> None:
-    """Returns once it is that large: the server does it beside its work."""
-    with server.connect() as connection:
-        connection.execute(text(f"SET GLOBAL innodb_buffer_pool_size = {size}"))
-        while connection.scalar(text("SELECT @@innodb_buffer_pool_size")) != size:
-            time.sleep(0.1)
 
 
 def fill(url: str, rows: int, until: datetime.datetime) -> None:

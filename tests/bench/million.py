@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 
 from tests.bench.batch import CONNECTIONS, SIZE
+from tests.bench.disk import LARGER_POOL, larger_pool, pages
 from tests.bench.leads import Leads
 from tests.bench.load import Load
 from tests.bench.processes import CpuClock, resident_mib
@@ -29,7 +31,18 @@ them, with duplicates, counts, receipts and all indexes. What both processes hol
 {FIRST:,} leads and after all of them; flat means no more than {FLAT_MIB} MiB in between, the slack
 that allocators take. Then, at that size, {DRAINED:,} more leads are queued while consumers are
 stopped, which are then let go: one and two of them in turns, timed until the last lead is
-committed."""
+committed; the server is left as it is configured. In the end one consumer does the same once more
+with a larger buffer pool, which has the pages that each lead's keys are written to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Leads a second, and for each lead µs of CPU of each process (of one consumer) and pages read from the
+    disk."""
+
+    rate: float
+    cpu: dict[str, float]
+    pages_read: float
 
 
 def run(installation: Installation, rounds: int) -> Findings:
@@ -49,42 +62,62 @@ def run(installation: Installation, rounds: int) -> Findings:
                 wait_until_stored(servers, number, STORED_SECONDS)
                 held[number] = resident_mib(web.pid), resident_mib(consumer.pid)
         check_stored(servers, ALL)
-        rate: dict[int, list[float]] = defaultdict(list)
-        cpu: dict[str, list[float]] = defaultdict(list)
-        for _ in range(rounds):
-            for number in (1, 2):
-                stored = servers.counted()
-                with installation.consumers(number) as consumers:
-                    with ExitStack() as stopped:
-                        for consumer in consumers:
-                            stopped.enter_context(consumer.paused())
-                        post(DRAINED)
-                        clock = CpuClock({"consumer": consumers[0].pid, **servers.pids})
-                    begun = time.perf_counter()
-                    wait_until_stored(servers, stored + DRAINED)
-                    rate[number].append(DRAINED / (time.perf_counter() - begun))
-                    if number == 1:
-                        for name, seconds in clock.used().items():
-                            cpu[name].append(seconds / DRAINED * 1e6)
-        check_stored(servers, stored + DRAINED)
+
+        def drain(number: int) -> Drain:
+            stored = servers.counted()
+            with installation.consumers(number) as consumers:
+                with ExitStack() as stopped:
+                    for consumer in consumers:
+                        stopped.enter_context(consumer.paused())
+                    post(DRAINED)
+                    before = pages(servers.engine)
+                    clock = CpuClock({"consumer": consumers[0].pid, **servers.pids})
+                begun = time.perf_counter()
+                wait_until_stored(servers, stored + DRAINED)
+                took = time.perf_counter() - begun
+                used = {name: seconds / DRAINED * 1e6 for name, seconds in clock.used().items()}
+            return Drain(DRAINED / took, used, (pages(servers.engine).read - before.read) / DRAINED)
+
+        both = [(drain(1), drain(2)) for _ in range(rounds)]
+        with larger_pool(servers.database_url):
+            drain(1)  # what it needs is read into the pool
+            pooled = [drain(1) for _ in range(rounds)]
+        stored = ALL + DRAINED * (3 * rounds + 1)
+        check_stored(servers, stored)
         post(DRAINED)
         sampled = installation.folder / "profile.json"
         with installation.consumers(module="tests.bench.profiled_consumer", BENCH_PROFILE=str(sampled)):
-            wait_until_stored(servers, stored + 2 * DRAINED)
+            wait_until_stored(servers, stored + DRAINED)
     heading = "What one stored lead costs the consumer, by samples of its CPU"
-    profile = shares(json.loads(sampled.read_text()), statistics.median(cpu["consumer"]))
-    return Findings([*drains(rate, cpu), *memory(held)], {heading: profile})
+    whole = statistics.median(one.cpu["consumer"] for one, _ in both)
+    profile = shares(json.loads(sampled.read_text()), whole)
+    return Findings([*drains(both, pooled), *memory(held)], {heading: profile})
 
 
-def drains(rate: dict[int, list[float]], cpu: dict[str, list[float]]) -> list[Measure]:
-    at = "at 1,000,000 rows"
+def drains(both: Sequence[tuple[Drain, Drain]], pooled: Sequence[Drain]) -> list[Measure]:
+    """The rows of draining by one and by two consumers, and by one with the larger buffer pool."""
+    ones, twos = [one for one, _ in both], [two for _, two in both]
+    rate, rate_of_two = [one.rate for one in ones], [two.rate for two in twos]
+    at, pool = "at 1,000,000 rows", f"with a buffer pool of {LARGER_POOL >> 20:,} MiB"
+    of_database = f"database CPU per stored lead {at}"
+    on_disk = f"read from the disk {at}, one consumer"
     return [
-        measure("consumer_cpu", "consumer CPU per stored lead", "µs", cpu["consumer"], at_most=35),
-        measure("consumer_rate", f"stored by one consumer {at}", "leads/s", rate[1], at_least=10_000),
-        measure("two_consumers", f"two consumers ÷ one {at}", "×", ratios(rate[2], rate[1]), at_least=1.6),
-        measure("two_rate", f"stored by two consumers {at}", "leads/s", rate[2]),
-        measure("drain_database", f"database CPU per stored lead {at}", "µs", cpu["database"]),
-        measure("drain_broker", "broker CPU per stored lead", "µs", cpu["broker"]),
+        measure(
+            "consumer_cpu",
+            "consumer CPU per stored lead",
+            "µs",
+            [one.cpu["consumer"] for one in ones],
+            at_most=35,
+        ),
+        measure("consumer_rate", f"stored by one consumer {at}", "leads/s", rate, at_least=10_000),
+        measure("pooled_rate", f"the same {pool}", "leads/s", [one.rate for one in pooled], at_least=10_000),
+        measure("two_consumers", f"two consumers ÷ one {at}", "×", ratios(rate_of_two, rate), at_least=1.6),
+        measure("two_rate", f"stored by two consumers {at}", "leads/s", rate_of_two),
+        measure("drain_database", of_database, "µs", [one.cpu["database"] for one in ones]),
+        measure("pooled_database", f"{of_database}, {pool}", "µs", [one.cpu["database"] for one in pooled]),
+        measure("drain_read", on_disk, "pages/lead", [one.pages_read for one in ones]),
+        measure("pooled_read", f"{on_disk}, {pool}", "pages/lead", [one.pages_read for one in pooled]),
+        measure("drain_broker", "broker CPU per stored lead", "µs", [one.cpu["broker"] for one in ones]),
     ]
 
 
