@@ -27,10 +27,11 @@ SETTLE_SECONDS = 10.0
 
 TITLE = "One lead a request"
 ABOUT = """64 kept connections, each lead another person; every system has one worker and its turn in each
-round, while the others idle. Ours has the request log off here, as its rivals have none, and once more on
-`full`, which is the default. Every answer must be 201; after each turn a consumer stores what we accepted,
-all of it, and the rivals' queues hold exactly what they accepted. What each rival does and does not stands in
-`tests/bench/empty_flask.py`, `tests/bench/literal.py` and `tests/bench/fastapi_rival.py`."""
+round, while the others idle, and each round begins with another. Ours has the request log off here, as its
+rivals have none, and once more on `full`, which is the default. Every answer must be 201; after each round a
+consumer stores what we accepted, all of it, and the rivals' queues hold exactly what they accepted. What each
+rival does and does not stands in `tests/bench/empty_flask.py`, `tests/bench/literal.py` and
+`tests/bench/fastapi_rival.py`."""
 
 OURS = "ours"
 FULL = "ours_full_log"
@@ -77,17 +78,18 @@ def run(installation: Installation, rounds: int) -> Findings:
             FASTAPI: stack.enter_context(installation.uvicorn(APPS[FASTAPI])),
         }
         leads, jwt = Leads(), token(running[OURS])
-        for _ in range(MORE_ROUNDS * rounds):
-            for name, service in running.items():
-                stored = installation.servers.stored()
-                turn, accepted = take_turn(installation, service, leads, jwt)
+        for number in range(MORE_ROUNDS * rounds):
+            stored, accepted_by_us = installation.servers.stored(), 0
+            for name in rotated(list(running), number):
+                turn, accepted = take_turn(installation, running[name], leads, jwt)
                 turns[name].append(turn)
                 if name in (OURS, FULL):
-                    with installation.consumers():
-                        wait_until_stored(installation.servers, stored + accepted)
-                    check_stored(installation.servers, stored + accepted)
+                    accepted_by_us += accepted
                 elif name != EMPTY:
                     settle_rival(installation.servers, name, accepted)
+            with installation.consumers():
+                wait_until_stored(installation.servers, stored + accepted_by_us)
+            check_stored(installation.servers, stored + accepted_by_us)
     profiles = {
         heading: profile(
             installation, name, partial(take_turn, installation, leads=leads, jwt=jwt), turns[name]
@@ -95,6 +97,12 @@ def run(installation: Installation, rounds: int) -> Findings:
         for name, heading in PROFILED.items()
     }
     return Findings(measures(turns), profiles)
+
+
+def rotated(names: list[str], number: int) -> list[str]:
+    """The same names, beginning with another for each of successive numbers."""
+    first = number % len(names)
+    return names[first:] + names[:first]
 
 
 def profile(
