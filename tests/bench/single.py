@@ -45,12 +45,14 @@ NAMES = {
 }
 APPS = {
     OURS: systems.OURS,
+    FULL: systems.OURS,
     EMPTY: "tests.bench.empty_flask:app",
     FASTAPI: "tests.bench.fastapi_rival:app",
     LITERAL: "tests.bench.literal:app",
 }
 PROFILED = {
     OURS: "What one lead costs our web worker, by samples of its CPU",
+    FULL: "What it costs with the request log on `full`",
     EMPTY: "What an empty Flask POST costs its worker, the floor of ours",
     FASTAPI: "What one lead costs FastAPI (what uvloop does outside of Python counts for what it calls next)",
 }
@@ -71,8 +73,8 @@ def run(installation: Installation, rounds: int) -> Findings:
     turns: dict[str, list[Turn]] = defaultdict(list)
     with ExitStack() as stack:
         running = {
-            OURS: stack.enter_context(installation.gunicorn()),
-            FULL: stack.enter_context(installation.gunicorn(API_LOG="full")),
+            OURS: stack.enter_context(installation.gunicorn(APPS[OURS])),
+            FULL: stack.enter_context(installation.gunicorn(APPS[FULL], API_LOG="full")),
             EMPTY: stack.enter_context(installation.gunicorn(APPS[EMPTY])),
             LITERAL: stack.enter_context(installation.gunicorn(APPS[LITERAL])),
             FASTAPI: stack.enter_context(installation.uvicorn(APPS[FASTAPI])),
@@ -113,8 +115,9 @@ def profile(
     if name == FASTAPI:
         serving = installation.uvicorn("tests.bench.profiled_fastapi:app", BENCH_PROFILE=str(path))
     else:
+        log = {"API_LOG": "full"} if name == FULL else {}
         app = "tests.bench.profiled_wsgi:app"
-        serving = installation.gunicorn(app, BENCH_APP=APPS[name], BENCH_PROFILE=str(path))
+        serving = installation.gunicorn(app, BENCH_APP=APPS[name], BENCH_PROFILE=str(path), **log)
     with serving as service:
         load(service)
     return shares(json.loads(path.read_text()), statistics.median(turn.web for turn in turns))
