@@ -32,8 +32,8 @@ them, with duplicates, counts, receipts and all indexes. What both processes hol
 {FIRST:,} leads and after all of them; flat means no more than {FLAT_MIB} MiB in between, the slack
 that allocators take. Then, at that size, {DRAINED:,} more leads are queued while consumers are
 stopped, which are then let go: one and two of them in turns, timed until the last lead is
-committed; the server is left as it is configured. In the end one consumer does the same once more
-with a larger buffer pool, which has the pages that each lead's keys are written to."""
+committed; the server is left as it is configured. In the end all that is done once more with a larger
+buffer pool, which has the pages that each lead's keys are written to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,46 +81,45 @@ def run(installation: Installation, rounds: int) -> Findings:
                 used = {name: seconds / DRAINED * 1e6 for name, seconds in clock.used().items()}
             return Drain(DRAINED / took, used, (pages(servers.engine).read - before.read) / DRAINED)
 
-        both = [(drain(1), drain(2)) for _ in range(rounds)]
+        own = [(drain(1), drain(2)) for _ in range(rounds)]
         with larger_pool(servers.database_url):
             drain(1)  # what it needs is read into the pool
-            pooled = [drain(1) for _ in range(rounds)]
-        stored = ALL + (WARM + DRAINED) * (3 * rounds + 1)
+            pooled = [(drain(1), drain(2)) for _ in range(rounds)]
+        stored = ALL + (WARM + DRAINED) * (4 * rounds + 1)
         check_stored(servers, stored)
         post(DRAINED)
         sampled = installation.folder / "profile.json"
         with installation.consumers(module="tests.bench.profiled_consumer", BENCH_PROFILE=str(sampled)):
             wait_until_stored(servers, stored + DRAINED)
     heading = "What one stored lead costs the consumer, by samples of its CPU"
-    whole = statistics.median(one.cpu["consumer"] for one, _ in both)
+    whole = statistics.median(one.cpu["consumer"] for one, _ in own)
     profile = shares(json.loads(sampled.read_text()), whole)
-    return Findings([*drains(both, pooled), *memory(held)], {heading: profile})
+    return Findings([*drains(own, pooled), *memory(held)], {heading: profile})
 
 
-def drains(both: Sequence[tuple[Drain, Drain]], pooled: Sequence[Drain]) -> list[Measure]:
-    """The rows of draining by one and by two consumers, and by one with the larger buffer pool."""
-    ones, twos = [one for one, _ in both], [two for _, two in both]
-    rate, rate_of_two = [one.rate for one in ones], [two.rate for two in twos]
-    at, pool = "at 1,000,000 rows", f"with a buffer pool of {LARGER_POOL >> 20:,} MiB"
-    of_database = f"database CPU per stored lead {at}"
-    on_disk = f"read from the disk {at}, one consumer"
+def drains(own: Sequence[tuple[Drain, Drain]], pooled: Sequence[tuple[Drain, Drain]]) -> list[Measure]:
+    """By one and by two consumers, with the server's own buffer pool and with a larger one."""
+    at = "at 1,000,000 rows"
+    cpu = [one.cpu["consumer"] for one, _ in own]
+    broker = [one.cpu["broker"] for one, _ in own]
     return [
-        measure(
-            "consumer_cpu",
-            "consumer CPU per stored lead",
-            "µs",
-            [one.cpu["consumer"] for one in ones],
-            at_most=35,
-        ),
-        measure("consumer_rate", f"stored by one consumer {at}", "leads/s", rate, at_least=10_000),
-        measure("pooled_rate", f"the same {pool}", "leads/s", [one.rate for one in pooled], at_least=10_000),
-        measure("two_consumers", f"two consumers ÷ one {at}", "×", ratios(rate_of_two, rate), at_least=1.6),
-        measure("two_rate", f"stored by two consumers {at}", "leads/s", rate_of_two),
-        measure("drain_database", of_database, "µs", [one.cpu["database"] for one in ones]),
-        measure("pooled_database", f"{of_database}, {pool}", "µs", [one.cpu["database"] for one in pooled]),
-        measure("drain_read", on_disk, "pages/lead", [one.pages_read for one in ones]),
-        measure("pooled_read", f"{on_disk}, {pool}", "pages/lead", [one.pages_read for one in pooled]),
-        measure("drain_broker", "broker CPU per stored lead", "µs", [one.cpu["broker"] for one in ones]),
+        measure("consumer_cpu", "consumer CPU per stored lead", "µs", cpu, at_most=35),
+        *of_pool("", at, own),
+        *of_pool("_pooled", f"{at}, buffer pool of {LARGER_POOL >> 20:,} MiB", pooled),
+        measure("drain_broker", "broker CPU per stored lead", "µs", broker),
+    ]
+
+
+def of_pool(suffix: str, at: str, both: Sequence[tuple[Drain, Drain]]) -> list[Measure]:
+    one, two = [one.rate for one, _ in both], [two.rate for _, two in both]
+    database = [one.cpu["database"] for one, _ in both]
+    read = [one.pages_read for one, _ in both]
+    return [
+        measure(f"consumer_rate{suffix}", f"stored by one consumer {at}", "leads/s", one, at_least=10_000),
+        measure(f"two_consumers{suffix}", f"two consumers ÷ one {at}", "×", ratios(two, one), at_least=1.6),
+        measure(f"two_rate{suffix}", f"stored by two consumers {at}", "leads/s", two),
+        measure(f"drain_database{suffix}", f"database CPU per stored lead {at}", "µs", database),
+        measure(f"drain_read{suffix}", f"read from the disk by one consumer {at}", "pages/lead", read),
     ]
 
 
