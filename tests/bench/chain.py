@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 from collections import defaultdict
 from collections.abc import Iterator
 from math import inf
@@ -14,7 +12,7 @@ from tests.bench.leads import Leads
 from tests.bench.load import CONNECTIONS, Load
 from tests.bench.processes import CpuClock
 from tests.bench.results import Findings, Measure, measure
-from tests.bench.sampling import shares
+from tests.bench.sampling import shares_in
 from tests.bench.systems import Installation, Running, check_stored, token, wait_until_stored
 
 SECONDS = 3.0
@@ -76,8 +74,7 @@ def run(installation: Installation, rounds: int) -> Findings:
             singles(consumer)
         check_stored(servers, sent)
     heading = "What a single lead costs the consumer, by samples of its CPU"
-    used = statistics.median(parts["consumer"] for parts in cpu["single"])
-    profile = shares(json.loads(sampled.read_text()), used)
+    profile = shares_in(sampled, (parts["consumer"] for parts in cpu["single"]))
     return Findings(
         [*rows("single", cpu["single"], 600), *rows("batched", cpu["batched"], 120)], {heading: profile}
     )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import itertools
 import os
-import subprocess
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -27,7 +25,7 @@ from shared.models import leads
 from shared.settings import Settings
 from shared.times import format_time, utc_now
 from tests.bench.growth_rows import DAYS, SHARES
-from tests.bench.systems import ADMIN, BIN, ROOT, STOP_SECONDS, UNLIMITED, is_free, wait_until_ready
+from tests.bench.systems import ADMIN, BIN, UNLIMITED, free_ports, started, wait_until_ready
 from tests.factories import make_api_key, make_user
 
 PARTNER = 2  # one fifth of all leads are its own
@@ -80,7 +78,7 @@ class Readers:
 def admin_service(url: str, folder: Path, first_port: int) -> Iterator[int]:
     """The port of the real admin service on that database, with one worker; `folder` is its DATA_DIR."""
     make_key(Settings(data_dir=folder).jwt_keys_path, utc_now())
-    port = next(port for port in itertools.count(first_port) if is_free(port))
+    port = next(free_ports(first_port))
     own = {
         "ADMIN_PORT": str(port),
         "API_LOG": "off",
@@ -91,13 +89,9 @@ def admin_service(url: str, folder: Path, first_port: int) -> Iterator[int]:
     }
     environment = {name: value for name, value in os.environ.items() if name not in ("AMQP_URL", "REDIS_URL")}
     command = [str(BIN / "gunicorn"), "-c", "deploy/gunicorn.conf.py", ADMIN]
-    process = subprocess.Popen(command, cwd=ROOT, env=environment | own)
-    try:
+    with started(command, environment | own) as process:
         wait_until_ready(process, port)
         yield port
-    finally:
-        process.terminate()
-        process.wait(STOP_SECONDS)
 
 
 def reads(engine: Engine, rows: int, until: datetime) -> Iterator[Read]:

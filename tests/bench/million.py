@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -15,7 +13,7 @@ from tests.bench.leads import Leads
 from tests.bench.load import Load
 from tests.bench.processes import CpuClock, resident_mib
 from tests.bench.results import Findings, Measure, measure
-from tests.bench.sampling import shares
+from tests.bench.sampling import shares_in
 from tests.bench.single import ratios
 from tests.bench.systems import Installation, check_stored, token, wait_until_stored
 
@@ -92,8 +90,7 @@ def run(installation: Installation, rounds: int) -> Findings:
         with installation.consumers(module="tests.bench.profiled_consumer", BENCH_PROFILE=str(sampled)):
             wait_until_stored(servers, stored + DRAINED)
     heading = "What one stored lead costs the consumer, by samples of its CPU"
-    whole = statistics.median(one.cpu["consumer"] for one, _ in own)
-    profile = shares(json.loads(sampled.read_text()), whole)
+    profile = shares_in(sampled, (one.cpu["consumer"] for one, _ in own))
     return Findings([*drains(own, pooled), *memory(held)], {heading: profile})
 
 

@@ -12,8 +12,9 @@ import atexit
 import json
 import os
 import signal
+import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import FrameType
 
@@ -55,6 +56,11 @@ def layer_of(file: str) -> str:
     if file.startswith(ROOT) and not file.startswith(OF_BENCH):
         return file.removeprefix(ROOT)
     return ""
+
+
+def shares_in(path: Path, costs: Iterable[float]) -> dict[str, float]:
+    """The median of `costs` divided as the samples in that file are."""
+    return shares(json.loads(path.read_text()), statistics.median(costs))
 
 
 def shares(samples: Mapping[str, int], whole: float) -> dict[str, float]:

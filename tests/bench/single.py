@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +14,7 @@ from tests.bench.leads import Leads
 from tests.bench.load import Load
 from tests.bench.processes import CpuClock
 from tests.bench.results import Findings, Measure, measure
-from tests.bench.sampling import shares
+from tests.bench.sampling import shares_in
 from tests.bench.servers import LeadsLost, Servers
 from tests.bench.systems import Installation, Running, check_stored, token, wait_until_stored
 
@@ -120,7 +118,7 @@ def profile(
         serving = installation.gunicorn(app, BENCH_APP=APPS[name], BENCH_PROFILE=str(path), **log)
     with serving as service:
         load(service)
-    return shares(json.loads(path.read_text()), statistics.median(turn.web for turn in turns))
+    return shares_in(path, (turn.web for turn in turns))
 
 
 def take_turn(installation: Installation, service: Running, leads: Leads, jwt: str) -> tuple[Turn, int]:

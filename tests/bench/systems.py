@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +54,7 @@ class Installation:
     def __init__(self, servers: Servers, folder: Path, first_port: int) -> None:
         self.servers = servers
         self.folder = folder
-        self._ports = (port for port in itertools.count(first_port) if is_free(port))
+        self._ports = free_ports(first_port)
         self._environment = os.environ | {
             "APP_ENV": "development",
             "DATA_DIR": str(folder),
@@ -78,7 +78,7 @@ class Installation:
         port = next(self._ports)
         name = "ADMIN_PORT" if app == ADMIN else "INGEST_PORT"
         command = [str(BIN / "gunicorn"), "-c", "deploy/gunicorn.conf.py", app]
-        with self._running(command, variables | {name: str(port)}) as process:
+        with started(command, self._environment | variables | {name: str(port)}) as process:
             wait_until_ready(process, port)
             yield Running(children(process.pid)[0], port)
 
@@ -87,7 +87,8 @@ class Installation:
         """`app` on uvicorn in one process."""
         port = next(self._ports)
         command = [str(BIN / "uvicorn"), app, "--host", "127.0.0.1", "--port", str(port)]
-        with self._running([*command, "--no-access-log", "--log-level", "warning"], variables) as process:
+        command += ["--no-access-log", "--log-level", "warning"]
+        with started(command, self._environment | variables) as process:
             wait_until_ready(process, port)
             yield Running(process.pid, port)
 
@@ -98,31 +99,37 @@ class Installation:
         """So many consumers, once all of them take from the queue."""
         with ExitStack() as stack:
             command = [sys.executable, "-m", module]
-            started = [stack.enter_context(self._running(command, variables)) for _ in range(number)]
+            environment = self._environment | variables
+            processes = [stack.enter_context(started(command, environment)) for _ in range(number)]
             complaint = f"{number} consumers do not take from the queue"
             wait_until(lambda: self.servers.consumers("leads") == number, START_SECONDS, complaint)
-            yield [Running(process.pid) for process in started]
+            yield [Running(process.pid) for process in processes]
 
-    @contextmanager
-    def _running(self, command: list[str], variables: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        with tempfile.TemporaryFile() as said:
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=self._environment | variables, stdout=said, stderr=said
-            )
+
+@contextmanager
+def started(command: list[str], environment: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of ours; what it has said comes out at its end. Raises CannotBench if it ends by itself."""
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=said, stderr=said)
+        try:
+            yield process
+            ended = process.poll()
+        finally:
+            process.terminate()
             try:
-                yield process
-                ended = process.poll()
-            finally:
-                process.terminate()
-                try:
-                    process.wait(STOP_SECONDS)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-                said.seek(0)
-                sys.stderr.write(said.read().decode(errors="replace"))
-            if ended is not None:
-                raise CannotBench(f"bench: {' '.join(command[1:])} ended with status {ended}")
+                process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            said.seek(0)
+            sys.stderr.write(said.read().decode(errors="replace"))
+        if ended is not None:
+            raise CannotBench(f"bench: {' '.join(command[1:])} ended with status {ended}")
+
+
+def free_ports(first: int) -> Iterator[int]:
+    """Those from `first` on that nobody listens on."""
+    return (port for port in itertools.count(first) if is_free(port))
 
 
 def token(service: Running) -> str:

@@ -17,7 +17,7 @@ from shared.messages import Lead
 from shared.reading import reading
 from shared.times import format_time
 from tests.factories import NOON, make_lead
-from tests.integration.calling import Caller, Person, add_admin, add_partner, new_app
+from tests.integration.calling import Caller, Person, add_admin, new_app
 from tests.integration.lists import store
 
 DAYS, OF_A_DAY = 40, 30
@@ -26,11 +26,6 @@ DAYS, OF_A_DAY = 40, 30
 @pytest.fixture
 def app(engine: Engine, keys: KeyRing) -> Flask:
     return new_app("admin", engine, keys)
-
-
-@pytest.fixture
-def partner(engine: Engine) -> Person:
-    return add_partner(engine)
 
 
 @pytest.fixture
